@@ -1,0 +1,109 @@
+import type { Clock } from './clock.ts'
+import type { FileSystem } from './file-system.ts'
+import type { CheckpointId, OperatorId } from './ids.ts'
+
+/** Marks sources, also those of another copy of the package. */
+export const SOURCE = Symbol.for('tidemark.source')
+
+/**
+ * A part of the input that one reader reads at a time, with the position from which to read on. Plain, encodable data:
+ * it travels between threads and is stored in checkpoints.
+ */
+export interface Split {
+  /** Unique within the source, the same after every restart. */
+  readonly id: string
+  readonly [field: string]: unknown
+}
+
+/**
+ * Where records come from. An enumerator (one per job, on the main thread) finds splits and assigns them; readers (one
+ * per task) read them. What must be remembered is in the enumerator's snapshot and in the splits of the readers' snapshots.
+ */
+export interface Source<T> {
+  readonly [SOURCE]: { readonly record?: T }
+  /** For people and plans: `lines`, `generator`. */
+  readonly kind: string
+  readonly isBounded: boolean
+  /** `exact`: reading on from a stored position yields the same records. `none`: records since the position are lost on restart (at most once). */
+  readonly replay: 'exact' | 'none'
+  /** Settings that people may see in the plan. Never a secret. */
+  readonly describe?: Readonly<Record<string, string | number | boolean>>
+  createEnumerator(context: EnumeratorContext): SplitEnumerator
+  createReader(context: ReaderContext): SourceReader<T>
+}
+
+export interface EnumeratorContext {
+  readonly operator: OperatorId
+  readonly parallelism: number
+  /** What `snapshot` returned in the checkpoint restored from; undefined on a fresh start. */
+  readonly restored: unknown
+  readonly clock: Clock
+  readonly files: FileSystem
+  /** Hands splits to a reader. In the same FIFO as checkpoint triggers. */
+  assign(subtask: number, splits: readonly Split[]): void
+  /** Tells a reader that nothing more will come. */
+  noMoreSplits(subtask: number): void
+  /** Fails the attempt. */
+  fail(error: unknown): void
+}
+
+/**
+ * Finds splits. All methods are called on the main thread, one after the other; only `start` may be asynchronous
+ * (requests that come meanwhile are delivered after it).
+ */
+export interface SplitEnumerator {
+  start?(): void | Promise<void>
+  /** A reader has nothing to do. Also called once for every reader when it is running. */
+  onSplitRequest(subtask: number): void
+  /** Synchronous, and without effect: splits assigned before belong to the readers' snapshots, those after to neither. */
+  snapshot(checkpoint: CheckpointId): unknown
+  notifyComplete?(checkpoint: CheckpointId): void
+  close?(): void | Promise<void>
+}
+
+export interface ReaderContext {
+  readonly operator: OperatorId
+  readonly subtask: number
+  readonly parallelism: number
+  readonly clock: Clock
+  readonly files: FileSystem
+  /** The job's parameters resolved secrets by name. */
+  secret(name: string): string
+  /** Asks the enumerator for work. */
+  requestSplit(): void
+  /** Tells the task that `poll` is worth calling again. Safe to call at any time, also needlessly. */
+  wake(): void
+  /** Fails the attempt: for what asynchronous fetching finds out. */
+  fail(error: unknown): void
+}
+
+/** `more`: call again at once. `nothing-now`: call again after `wake`. `end`: bounded, and everything was emitted. */
+export type PollResult = 'more' | 'nothing-now' | 'end'
+
+/** Takes what a reader emits. */
+export interface SourceOutput<T> {
+  /** `timestamp`: event time in milliseconds where the source knows one. */
+  emit(record: T, timestamp?: number): void
+}
+
+/**
+ * Reads splits. `poll` and `snapshot` are synchronous: fetching goes on asynchronously behind them and calls `wake`.
+ *
+ * Invariant: a snapshot's positions follow exactly the last record emitted; a reader made from the snapshot's splits
+ * emits exactly the records after it (where `replay` is `exact`).
+ */
+export interface SourceReader<T> {
+  open?(): void | Promise<void>
+  /** New splits, or (before the first `poll`) those of the restored checkpoint. */
+  addSplits(splits: readonly Split[]): void
+  noMoreSplits(): void
+  /** Emits at most `max` records. Bounded work, never waits. */
+  poll(output: SourceOutput<T>, max: number): PollResult
+  /** For people: the position of the record emitted as number `index` in the last `poll`. */
+  describePosition?(index: number): string
+  /** Unfinished splits with their positions. */
+  snapshot(checkpoint: CheckpointId): readonly Split[]
+  /** The checkpoint is durable: what lies before its positions may be acknowledged upstream. Ids may be skipped. */
+  notifyComplete?(checkpoint: CheckpointId): void
+  close?(): void | Promise<void>
+}

@@ -1,0 +1,1 @@
+export { isTidemarkError, TidemarkError } from './core/errors.ts'
