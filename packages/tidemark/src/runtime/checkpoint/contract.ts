@@ -15,7 +15,7 @@ export interface StateFileWriter {
 
 /** The part of checkpoint storage that tasks use, in whatever thread they are. */
 export interface TaskCheckpointStorage {
-  /** Creates `<directory of the checkpoint>/<task>-<attempt>` exclusively. */
+  /** Creates `<directory of the checkpoint>/<task>-<attempt>` exclusively, and the directory when it is missing. */
   createStateFile(checkpoint: CheckpointId, task: TaskId): Promise<StateFileWriter>
   /** The verified bytes of a handle; `CHECKPOINT_CORRUPT` naming the file. */
   read(handle: StateHandle): Promise<Uint8Array>
@@ -36,8 +36,6 @@ export interface CompletedCheckpoint {
  * it names is durable. Only the holder of the job's lock calls anything here.
  */
 export interface CheckpointStorage extends TaskCheckpointStorage {
-  /** Makes the directory for a checkpoint's files. */
-  begin(checkpoint: CheckpointId): Promise<void>
   /**
    * Makes the checkpoint exist. `STORAGE_FAILED`: it does not. `STORAGE_OUTCOME_UNKNOWN`: nobody knows; the job must restart and read again, nothing may be deleted.
    */
