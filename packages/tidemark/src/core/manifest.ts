@@ -54,7 +54,16 @@ export interface OperatorSnapshot {
   readonly operator: OperatorId
   readonly keyed: KeyedStateSnapshot | null
   readonly lists: readonly ListStateSnapshot[]
-  readonly committables: readonly Committable[]
+  /** Not yet known to be in a complete checkpoint: also those of earlier checkpoints that were aborted, for an abort rolls nothing back. */
+  readonly committables: readonly PreparedCommittable[]
+}
+
+/** A transaction that was closed and made durable for checkpoint `checkpoint`. (operator, subtask, checkpoint, index) identifies it. */
+export interface PreparedCommittable {
+  readonly checkpoint: CheckpointId
+  /** Counts the committables of one task for one checkpoint. */
+  readonly index: number
+  readonly committable: Committable
 }
 
 /** What one task contributes to a checkpoint: the payload of its acknowledgement. Plain data. */
@@ -95,11 +104,7 @@ export interface Manifest {
     readonly handle: StateHandle
   }[]
   /** Committables whose commit is not confirmed yet, of this checkpoint and of earlier ones, in order. */
-  readonly committables: readonly {
-    readonly operator: OperatorId
-    readonly checkpoint: CheckpointId
-    readonly committable: Committable
-  }[]
+  readonly committables: readonly PendingCommittable[]
   /** True when every task had finished: restoring it finishes at once. */
   readonly isFinal: boolean
   readonly files: readonly CheckpointFile[]
@@ -112,4 +117,10 @@ export interface ManifestVertex {
   readonly parallelism: number
   /** Index = subtask. A task that had gone before the checkpoint has isFinished and no operators. */
   readonly tasks: readonly TaskSnapshot[]
+}
+
+/** A transaction whose commit is not confirmed. */
+export interface PendingCommittable extends PreparedCommittable {
+  readonly operator: OperatorId
+  readonly subtask: number
 }

@@ -1,7 +1,7 @@
 import type { RecordBatch } from '../../core/element.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { CheckpointId, OperatorId } from '../../core/ids.ts'
-import type { Committable } from '../../core/sink.ts'
+import type { PreparedCommittable } from '../../core/manifest.ts'
 import type { KeyedStateBackend, KeyedStateSnapshotting, ListSnapshot } from '../state/contract.ts'
 
 /**
@@ -46,6 +46,8 @@ export interface Operator {
   notifyAborted?(checkpoint: CheckpointId): void
   /** Sinks: the committables of all checkpoints up to this one are confirmed. */
   notifyCommitted?(checkpoint: CheckpointId): void
+  /** The job ends without a last checkpoint: sinks write out what they hold. After `finish`, before `close`. */
+  flush?(): Promise<void>
   close?(): void | Promise<void>
 }
 
@@ -55,7 +57,7 @@ export interface OperatorSnapshotting {
   /** Encoded by the caller after the synchronous part: values are immutable, so references are enough. */
   readonly lists?: readonly ListSnapshot[]
   /** Pre-commit of a sink: the acknowledgement waits for it. */
-  readonly committables?: Promise<readonly Committable[]>
+  readonly committables?: Promise<readonly PreparedCommittable[]>
 }
 
 /** Collects what an operator emits on one output. */

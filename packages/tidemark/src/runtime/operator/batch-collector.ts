@@ -1,0 +1,100 @@
+import type { BatchOrigin, RecordBatch } from '../../core/element.ts'
+import { TidemarkError } from '../../core/errors.ts'
+import type { Collector } from './contract.ts'
+
+/** What one callback may emit for one record before it has to return an iterable instead. */
+export const EMIT_LIMIT = 100_000
+
+/** Collects the records of one output until the chain hands them on. */
+export class BatchCollector implements Collector {
+  private readonly capacity: number
+  private readonly operator: string
+  /** Whether anybody reads this output. */
+  private readonly isConnected: boolean
+  private values: unknown[] = []
+  private timestamps: number[] | null = null
+  private origins: number[] | null = null
+  private origin: BatchOrigin | null = null
+  private inputOrigins: readonly number[] | null = null
+  private whole: RecordBatch | null = null
+
+  constructor(operator: string, capacity: number, isConnected: boolean) {
+    this.operator = operator
+    this.capacity = capacity
+    this.isConnected = isConnected
+  }
+
+  get size(): number {
+    return this.values.length
+  }
+
+  get isFull(): boolean {
+    return this.values.length >= this.capacity
+  }
+
+  get isEmpty(): boolean {
+    return this.whole === null && this.values.length === 0
+  }
+
+  /** Which batch the next records come from: for the origins of what is emitted. */
+  startInput(origin: BatchOrigin | null, inputOrigins: readonly number[] | null): void {
+    this.origin = origin
+    this.inputOrigins = inputOrigins
+  }
+
+  emit(value: unknown, timestamp: number, index: number): void {
+    if (!this.isConnected) return
+    if (timestamp === timestamp || this.timestamps !== null) this.addTimestamp(timestamp)
+    if (this.origin !== null) {
+      this.origins ??= []
+      this.origins.push(this.inputOrigins === null ? index : this.inputOrigins[index]!)
+    }
+    if (this.values.push(value) > this.capacity + EMIT_LIMIT) this.refuse()
+  }
+
+  emitBatch(batch: RecordBatch): void {
+    if (this.isConnected && batch.values.length > 0) this.whole = batch
+  }
+
+  truncate(size: number): void {
+    this.values.length = size
+    if (this.timestamps !== null) this.timestamps.length = size
+    if (this.origins !== null) this.origins.length = size
+  }
+
+  /** What was collected, as a batch; empty afterwards. */
+  take(): RecordBatch {
+    if (this.whole !== null) {
+      const batch = this.whole
+      this.whole = null
+      return batch
+    }
+    const batch: RecordBatch = {
+      kind: 'records',
+      values: this.values,
+      timestamps: this.timestamps,
+      origins: this.origins,
+      origin: this.origins === null ? null : this.origin,
+    }
+    this.values = []
+    this.timestamps = null
+    this.origins = null
+    return batch
+  }
+
+  private addTimestamp(timestamp: number): void {
+    this.timestamps ??= this.values.map(() => Number.NaN)
+    this.timestamps.push(timestamp)
+  }
+
+  private refuse(): never {
+    throw new TidemarkError(
+      'TOO_MANY_OUTPUTS',
+      `operator ${this.operator} emitted more than ${EMIT_LIMIT} records while handling one record`,
+      {
+        action: 'Return an iterable from flatMap instead: it is pulled piece by piece, as fast as the consumers take it.',
+        context: { operator: this.operator },
+      },
+    )
+  }
+}

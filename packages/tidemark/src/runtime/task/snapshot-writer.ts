@@ -1,0 +1,228 @@
+import { ByteBuffer } from '../../core/byte-buffer.ts'
+import { crc32c } from '../../core/crc32c.ts'
+import type { CheckpointId, OperatorId, TaskId } from '../../core/ids.ts'
+import type {
+  CheckpointFile,
+  KeyedBlock,
+  KeyedStateSnapshot,
+  ListStateSnapshot,
+  OperatorSnapshot,
+  PreparedCommittable,
+  StateHandle,
+} from '../../core/manifest.ts'
+import type { StateFileWriter, TaskCheckpointStorage } from '../checkpoint/contract.ts'
+import type { OperatorSnapshotting } from '../operator/contract.ts'
+import { writeListSnapshot } from '../state/write-list-snapshot.ts'
+
+/** State of a task up to this size travels in the acknowledgement and lies in the manifest: no file, no fsync (Flink's memory threshold). */
+const INLINE_LIMIT = 20_000
+const SLICE_BYTES = 64 * 1024
+const WRITE_BYTES = 256 * 1024
+
+export interface SnapshotPart {
+  readonly operator: OperatorId
+  readonly snapshotting: OperatorSnapshotting
+}
+
+/**
+ * Writes what the operators of a task handed out at a barrier, in slices, while processing goes on. `step` does one slice; when the storage has to be waited for it
+ * answers `waiting` and calls `wake` later.
+ */
+export class SnapshotWriter {
+  readonly checkpoint: CheckpointId
+  private readonly task: TaskId
+  private readonly parts: readonly SnapshotPart[]
+  private readonly storage: TaskCheckpointStorage
+  private readonly wake: () => void
+  private readonly buffer = new ByteBuffer()
+  private readonly sections: Section[] = []
+  private file: StateFileWriter | null = null
+  private finished: CheckpointFile | null = null
+  private inFlight: Promise<void> = Promise.resolve()
+  private partIndex = 0
+  private section: { blocks: KeyedBlock[]; start: number; crc: number } | null = null
+  /** Bytes produced so far; those before `flushed` have left the buffer. */
+  private produced = 0
+  private kept: Uint8Array[] = []
+  private state: 'writing' | 'waiting' | 'flushed' | 'done' = 'writing'
+  private failure: { readonly error: unknown; readonly isCommit: boolean } | null = null
+  private committables: readonly (readonly PreparedCommittable[])[] | null = null
+  private result: { operators: readonly OperatorSnapshot[]; files: readonly CheckpointFile[]; bytes: number } | null = null
+  private isReleased = false
+
+  constructor(checkpoint: CheckpointId, task: TaskId, parts: readonly SnapshotPart[], storage: TaskCheckpointStorage, wake: () => void) {
+    this.checkpoint = checkpoint
+    this.task = task
+    this.parts = parts
+    this.storage = storage
+    this.wake = wake
+    this.awaitCommittables()
+  }
+
+  /** Does one slice. `failed`: see `error`. */
+  step(): 'more' | 'waiting' | 'done' | 'failed' {
+    if (this.failure !== null) return 'failed'
+    if (this.state === 'writing') {
+      this.writeSlice()
+      if (this.failure === null && this.state === 'writing') return 'more'
+    }
+    if (this.failure !== null) return 'failed'
+    if (this.state === 'flushed' && this.committables !== null) this.finish()
+    return this.state === 'done' ? 'done' : 'waiting'
+  }
+
+  /** Whether the failure came from a pre-commit, which fails the attempt (elsewise only the checkpoint). */
+  get error(): { readonly error: unknown; readonly isCommit: boolean } | null {
+    return this.failure
+  }
+
+  get snapshot(): { operators: readonly OperatorSnapshot[]; files: readonly CheckpointFile[]; bytes: number } {
+    return this.result!
+  }
+
+  /** Gives up: frees what it holds and removes what it wrote. Idempotent; does nothing after `done`. */
+  release(): void {
+    if (this.isReleased) return
+    this.isReleased = true
+    for (const part of this.parts) part.snapshotting.keyed?.release()
+    if (this.state !== 'done') void this.inFlight.then(() => this.file?.abandon())
+  }
+
+  private writeSlice(): void {
+    const part = this.parts[this.partIndex]
+    try {
+      if (part === undefined) return this.flush()
+      const { keyed } = part.snapshotting
+      if (keyed !== undefined) {
+        this.section ??= { blocks: [], start: this.produced, crc: 0 }
+        const before = this.buffer.length
+        const slice = keyed.writeSlice(this.buffer, SLICE_BYTES)
+        this.section.crc = crc32c(this.buffer.view(before, this.buffer.length), this.section.crc)
+        this.produced += this.buffer.length - before
+        this.section.blocks.push(...slice.blocks)
+        if (slice.isDone) {
+          keyed.release()
+          this.sections.push({
+            ...this.section,
+            part: this.partIndex,
+            list: null,
+            length: this.produced - this.section.start,
+          })
+          this.section = null
+          this.writeLists(part)
+          this.partIndex++
+        }
+      } else {
+        this.writeLists(part)
+        this.partIndex++
+      }
+      if (this.buffer.length >= WRITE_BYTES) this.spill()
+    } catch (error) {
+      this.fail(error, false)
+    }
+  }
+
+  private writeLists(part: SnapshotPart): void {
+    for (const list of part.snapshotting.lists ?? []) {
+      const start = this.produced
+      const before = this.buffer.length
+      writeListSnapshot(list, this.buffer)
+      const length = this.buffer.length - before
+      const crc = crc32c(this.buffer.view(before, this.buffer.length), 0)
+      this.produced += length
+      this.sections.push({ part: this.partIndex, list: { name: list.name, mode: list.mode, items: list.items.length }, blocks: [], start, length, crc })
+    }
+  }
+
+  /** Moves what the buffer holds into the file; processing of slices waits meanwhile. */
+  private spill(): void {
+    this.state = 'waiting'
+    const bytes = this.buffer.take()
+    this.store('writing', async () => {
+      this.file ??= await this.storage.createStateFile(this.checkpoint, this.task)
+      await this.file.write(bytes)
+    })
+  }
+
+  private flush(): void {
+    if (this.file === null && this.produced <= INLINE_LIMIT) {
+      this.kept = [this.buffer.take()]
+      this.state = 'flushed'
+      return
+    }
+    this.state = 'waiting'
+    const bytes = this.buffer.take()
+    this.store('flushed', async () => {
+      this.file ??= await this.storage.createStateFile(this.checkpoint, this.task)
+      if (bytes.length > 0) await this.file.write(bytes)
+      this.finished = await this.file.finish()
+    })
+  }
+
+  /** Waits for the storage; slices pause meanwhile. */
+  private store(next: 'writing' | 'flushed', write: () => Promise<void>): void {
+    this.inFlight = write().then(
+      () => {
+        this.state = next
+        this.wake()
+      },
+      (error: unknown) => this.fail(error, false),
+    )
+  }
+
+  private finish(): void {
+    const operators = this.parts.map((part, index): OperatorSnapshot => {
+      const sections = this.sections.filter((section) => section.part === index)
+      const keyed = sections.find((section) => section.list === null)
+      return {
+        operator: part.operator,
+        keyed: keyed === undefined ? null : this.keyedSnapshot(part, keyed),
+        lists: sections.filter((section) => section.list !== null).map((section) => this.listSnapshot(section)),
+        committables: this.committables![index]!,
+      }
+    })
+    this.result = { operators, files: this.finished === null ? [] : [this.finished], bytes: this.produced }
+    this.state = 'done'
+  }
+
+  private keyedSnapshot(part: SnapshotPart, section: Section): KeyedStateSnapshot {
+    return { handle: this.handle(section), blocks: section.blocks, states: part.snapshotting.keyed!.states }
+  }
+
+  private listSnapshot(section: Section): ListStateSnapshot {
+    const { name, mode, items } = section.list!
+    return { name, mode, items, codec: 'value/1', handle: this.handle(section) }
+  }
+
+  private handle(section: Section): StateHandle {
+    const { start, length, crc } = section
+    if (this.finished !== null) return { kind: 'file', file: this.finished.path, offset: start, length, crc32c: crc }
+    const bytes = this.kept[0]!.subarray(start, start + length)
+    return { kind: 'inline', base64: Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('base64'), length, crc32c: crc }
+  }
+
+  private awaitCommittables(): void {
+    Promise.all(this.parts.map((part) => part.snapshotting.committables ?? [])).then(
+      (committables) => {
+        this.committables = committables
+        this.wake()
+      },
+      (error: unknown) => this.fail(error, true),
+    )
+  }
+
+  private fail(error: unknown, isCommit: boolean): void {
+    this.failure ??= { error, isCommit }
+    this.wake()
+  }
+}
+
+/** A stretch of bytes of the snapshot. */
+interface Section {
+  readonly part: number
+  readonly list: { readonly name: string; readonly mode: ListStateSnapshot['mode']; readonly items: number } | null
+  readonly blocks: readonly KeyedBlock[]
+  readonly start: number
+  readonly length: number
+  readonly crc: number
+}

@@ -1,0 +1,90 @@
+import type { BatchOrigin } from '../../core/element.ts'
+import type { CheckpointId } from '../../core/ids.ts'
+import type { SourceOutput, SourceReader, Split } from '../../core/source.ts'
+import type { BatchCollector } from '../operator/batch-collector.ts'
+import type { Chain } from '../operator/chain.ts'
+import type { ListSnapshot } from '../state/contract.ts'
+import { type InputProgress, NOTHING_NOW, type TaskInput, WORKED } from './task-input.ts'
+
+/** The name under which a source's splits lie in checkpoints. */
+export const SPLITS = '@splits'
+
+/** Polls a source reader into the collector of the chain's first node. */
+export class SourceTaskInput implements TaskInput {
+  private readonly reader: SourceReader<unknown>
+  private readonly chain: Chain
+  private readonly output: PollOutput
+  private isEnded = false
+  records = 0
+
+  constructor(reader: SourceReader<unknown>, chain: Chain, collector: BatchCollector) {
+    this.reader = reader
+    this.chain = chain
+    this.output = new PollOutput(collector, {
+      describe: (index) => reader.describePosition?.(index) ?? 'unknown position',
+    })
+  }
+
+  get isExhausted(): boolean {
+    return this.isEnded
+  }
+
+  assign(splits: readonly Split[]): void {
+    this.reader.addSplits(splits)
+  }
+
+  noMoreSplits(): void {
+    this.reader.noMoreSplits()
+  }
+
+  advance(max: number): InputProgress {
+    if (this.isEnded) return NOTHING_NOW
+    this.output.start()
+    const result = this.reader.poll(this.output, max)
+    const { count } = this.output
+    if (count > 0) {
+      this.records += count
+      this.chain.nodes[0]!.recordsIn += count
+      this.chain.run()
+    }
+    if (result === 'end') {
+      this.isEnded = true
+      return { kind: 'ended', drain: true }
+    }
+    return count > 0 || result === 'more' ? WORKED : NOTHING_NOW
+  }
+
+  abort(): void {}
+
+  snapshot(checkpoint: CheckpointId): ListSnapshot {
+    return { name: SPLITS, mode: 'split', items: this.reader.snapshot(checkpoint) }
+  }
+
+  notifyComplete(checkpoint: CheckpointId): void {
+    this.reader.notifyComplete?.(checkpoint)
+  }
+
+  close(): void | Promise<void> {
+    return this.reader.close?.()
+  }
+}
+
+class PollOutput implements SourceOutput<unknown> {
+  count = 0
+  private readonly collector: BatchCollector
+  private readonly origin: BatchOrigin
+
+  constructor(collector: BatchCollector, origin: BatchOrigin) {
+    this.collector = collector
+    this.origin = origin
+  }
+
+  start(): void {
+    this.count = 0
+    this.collector.startInput(this.origin, null)
+  }
+
+  emit(record: unknown, timestamp = Number.NaN): void {
+    this.collector.emit(record, timestamp, this.count++)
+  }
+}
