@@ -7,6 +7,7 @@ import type {
   Manifest,
   ManifestVertex,
   OperatorSnapshot,
+  PreparedCommittable,
   StateHandle,
   TaskSnapshot,
 } from '../../core/manifest.ts'
@@ -63,8 +64,8 @@ function readManifest(place: JsonPlace): Manifest {
     })),
     committables: place.get('committables').list((item) => ({
       operator: readOperatorId(item.get('operator')),
-      checkpoint: checkpointId(item.get('checkpoint').integer(1)),
-      committable: readCommittable(item.get('committable')),
+      subtask: item.get('subtask').integer(),
+      ...readPrepared(item),
     })),
     isFinal: place.get('isFinal').boolean(),
     files: place.get('files').list(readFile),
@@ -100,7 +101,7 @@ function readOperator(place: JsonPlace, maxParallelism: number): OperatorSnapsho
     operator: readOperatorId(place.get('operator')),
     keyed: place.get('keyed').nullable((item) => readKeyed(item, maxParallelism)),
     lists: place.get('lists').list(readList),
-    committables: place.get('committables').list(readCommittable),
+    committables: place.get('committables').list(readPrepared),
   }
 }
 
@@ -144,6 +145,14 @@ function readFile(place: JsonPlace): CheckpointFile {
     length: place.get('length').integer(),
     crc32c: place.get('crc32c').crc32c(),
     scope: place.get('scope').oneOf('exclusive', 'shared'),
+  }
+}
+
+function readPrepared(place: JsonPlace): PreparedCommittable {
+  return {
+    checkpoint: checkpointId(place.get('checkpoint').integer(1)),
+    index: place.get('index').integer(),
+    committable: readCommittable(place.get('committable')),
   }
 }
 

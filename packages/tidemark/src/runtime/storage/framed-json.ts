@@ -51,10 +51,14 @@ export function decodeFramedJson(bytes: Uint8Array, frame: Frame, file: string):
 
 /** `expected CRC-32C 0x…, found 0x…` */
 export function checksumText(expected: number, found: number): string {
-  const hex = (value: number): string => `0x${value.toString(16).padStart(8, '0')}`
   return `expected CRC-32C ${hex(expected)}, found ${hex(found)}`
 }
 
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`
+}
+
+/** Damage of a file, as everybody reports it. */
 export function corrupt(file: string, what: string, code: ErrorCode = 'CHECKPOINT_CORRUPT'): TidemarkError {
   return new TidemarkError(code, `${file} is damaged: ${what}`, {
     action: 'Restore the file from a copy, or choose another checkpoint with --from.',

@@ -75,7 +75,7 @@ class MemoryDisk {
           act.failed?.()
           reject(fault === 'torn' ? fileError('EIO', kind, path) : fault)
         } catch (error) {
-          reject(error as Error)
+          reject(error)
         }
       })
     })
