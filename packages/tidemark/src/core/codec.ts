@@ -15,6 +15,10 @@ export interface ByteWriter {
   bytes(value: Uint8Array): void
   /** Length-prefixed, any JavaScript string, also with unpaired surrogates. */
   string(value: string): void
+  /** What was written from `from` to `to` (the end by default), without a copy. */
+  view(from: number, to?: number): Uint8Array
+  /** Forgets what was written after the first `length` bytes. */
+  truncate(length: number): void
   /** A copy of what was written, and start again. */
   take(): Uint8Array
 }
