@@ -19,10 +19,6 @@ export function manifestPath(run: RunId, checkpoint: CheckpointId): string {
 }
 
 /** `<run>-<epoch>-<attempt>` never occurs twice, so this name is never used again, whatever was left behind. */
-export function partialManifestPath(run: RunId, checkpoint: CheckpointId, epoch: Epoch, attempt: Attempt): string {
-  return `${manifestPath(run, checkpoint)}.${epoch}-${attempt}.partial`
-}
-
 export function stateFilePath(
   run: RunId,
   checkpoint: CheckpointId,

@@ -1,8 +1,8 @@
 import { isAbsolute, posix } from 'node:path'
 import { assert, isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem, FileWriter } from '../../core/file-system.ts'
-import type { Attempt, CheckpointId, Epoch, RunId, TaskId } from '../../core/ids.ts'
-import type { Manifest, StateHandle } from '../../core/manifest.ts'
+import { type Attempt, attempt, type CheckpointId, type Epoch, type RunId, type TaskId } from '../../core/ids.ts'
+import type { CheckpointFile, Manifest, StateHandle } from '../../core/manifest.ts'
 import { refuseIfFenced } from '../job/job-record.ts'
 import {
   absolutePath,
@@ -19,7 +19,6 @@ import {
   MANIFEST_NAME,
   manifestPath,
   parseCheckpointDirectory,
-  partialManifestPath,
   runDirectory,
   stateFilePath,
 } from './checkpoint-paths.ts'
@@ -35,14 +34,15 @@ export interface FileCheckpointStorageOptions {
   readonly directory: string
   readonly run: RunId
   readonly epoch: Epoch
-  readonly attempt: Attempt
+  /** 0, the default: the job's own view, which outlives attempts. State files are written through `forAttempt`. */
+  readonly attempt?: Attempt
 }
 
 /**
  * Checkpoints as files: `run-<run>/chk-<n>/` below the job's checkpoint directory holds the tasks' state files and `manifest`. See
  * docs/design/004-checkpoint-storage.md for the order of effects and why.
  *
- * Bound to one attempt (`forAttempt` gives the next one's), so that no two attempts ever write the same file.
+ * Tasks use the view of their attempt (`forAttempt`), so that no two attempts ever write the same file.
  */
 export class FileCheckpointStorage implements CheckpointStorage {
   readonly #options: FileCheckpointStorageOptions
@@ -50,6 +50,8 @@ export class FileCheckpointStorage implements CheckpointStorage {
   readonly #root: string
   /** Checkpoint directories made (or being made) durable by this object. */
   readonly #directories = new Map<CheckpointId, Promise<void>>()
+  readonly #attempt: Attempt
+  #manifestsWritten = 0
   #runDirectory: Promise<void> | null = null
   /** Checkpoints of which nobody knows whether they exist. */
   readonly #unknown = new Set<CheckpointId>()
@@ -57,6 +59,7 @@ export class FileCheckpointStorage implements CheckpointStorage {
   constructor(options: FileCheckpointStorageOptions) {
     this.#options = options
     this.#files = options.files
+    this.#attempt = options.attempt ?? attempt(0)
     this.#root = absolutePath(options.directory)
   }
 
@@ -65,8 +68,8 @@ export class FileCheckpointStorage implements CheckpointStorage {
   }
 
   async createStateFile(checkpoint: CheckpointId, task: TaskId): Promise<StateFileWriter> {
-    const { run, epoch, attempt } = this.#options
-    const path = stateFilePath(run, checkpoint, task, epoch, attempt)
+    const { run, epoch } = this.#options
+    const path = stateFilePath(run, checkpoint, task, epoch, this.#attempt)
     const file = `${this.#root}/${path}`
     const directory = posix.dirname(file)
     let writer: FileWriter
@@ -88,11 +91,12 @@ export class FileCheckpointStorage implements CheckpointStorage {
   }
 
   async complete(manifest: Manifest): Promise<CompletedCheckpoint> {
-    const { run, epoch, attempt } = this.#options
+    const { run, epoch } = this.#options
     assert(manifest.run === run && manifest.epoch === epoch, 'the manifest is of this run and epoch')
     const { checkpoint } = manifest
     const file = `${this.#root}/${manifestPath(run, checkpoint)}`
-    const partial = `${this.#root}/${partialManifestPath(run, checkpoint, epoch, attempt)}`
+    const writing = `${epoch}-${this.#attempt}-${++this.#manifestsWritten}`
+    const partial = `${file}.${writing}.partial`
     const bytes = encodeManifest(manifest)
     // What could not be read again must not become a checkpoint.
     decodeManifest(bytes, file)
@@ -155,6 +159,16 @@ export class FileCheckpointStorage implements CheckpointStorage {
         if ((await this.#files.stat(`${directory}/${MANIFEST_NAME}`)) === null) await this.#files.removeTree(directory)
       })(),
     )
+  }
+
+  async discardFiles(files: readonly CheckpointFile[]): Promise<void> {
+    const own = `${runDirectory(this.#options.run)}/`
+    const unknown = [...this.#unknown].map((checkpoint) => `${own}chk-${checkpoint}/`)
+    for (const { path, scope } of files) {
+      const isOurs = path.startsWith(own) && scope === 'exclusive'
+      if (!isOurs || unknown.some((directory) => path.startsWith(directory))) continue
+      await ignoreFailure(this.#files.remove(`${this.#root}/${path}`))
+    }
   }
 
   async remove(checkpoint: CompletedCheckpoint): Promise<void> {
