@@ -1,0 +1,89 @@
+import { isTidemarkError, type TidemarkError } from '../../core/errors.ts'
+import type { FileSystem } from '../../core/file-system.ts'
+import { type Epoch, epoch, type RunId, runId } from '../../core/ids.ts'
+import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
+import { FileCheckpointStorage } from '../checkpoint/file-checkpoint-storage.ts'
+import type { JobDirectory } from './job-directory.ts'
+import { decideStart, type StartCheckpoint } from './start-decision.ts'
+
+export interface StartRequest {
+  /** `--from`: a checkpoint's directory or manifest. */
+  readonly from: string | null
+  /** `--fresh`. */
+  readonly isFresh: boolean
+  /** The user accepts that results come twice. */
+  readonly allowDuplicates: boolean
+  readonly hasTransactionalSinks: boolean
+}
+
+export interface JobStart {
+  readonly run: RunId
+  readonly epoch: Epoch
+  readonly storage: FileCheckpointStorage
+  /** null: a fresh start. Its handles are readable through `storage`, wherever the checkpoint lies. */
+  readonly restore: CompletedCheckpoint | null
+}
+
+/**
+ * Reads what there is, lets `decideStart` decide, and makes the new epoch durable. A refusal is thrown before anything is written. Only with the lock
+ * of the directory.
+ */
+export async function startJob(files: FileSystem, directory: JobDirectory, request: StartRequest): Promise<JobStart> {
+  const { previous } = directory
+  const reading = new FileCheckpointStorage({
+    files,
+    directory: directory.path,
+    run: previous?.run ?? runId('none'),
+    epoch: previous?.epoch ?? epoch(0),
+  })
+  const from = request.from === null ? null : await reading.load(request.from)
+  const checkpoints = previous === null ? [] : await listOrDamage(reading)
+  const decision = decideStart({
+    ...request,
+    previous,
+    checkpoints: Array.isArray(checkpoints) ? checkpoints.map(toStartCheckpoint) : (checkpoints as TidemarkError),
+    from: from === null ? null : toStartCheckpoint(from),
+  })
+  switch (decision.kind) {
+    case 'refuse':
+      throw decision.error
+    case 'continue': {
+      const restore = (checkpoints as readonly CompletedCheckpoint[]).find(
+        ({ checkpoint }) => checkpoint === decision.restore.checkpoint,
+      )
+      const started = await directory.startRun({ kind: 'continue' })
+      return { ...started, storage: storageOf(files, directory, started), restore: restore ?? null }
+    }
+    case 'new': {
+      const started = await directory.startRun({ kind: 'new', from: null })
+      return { ...started, storage: storageOf(files, directory, started), restore: null }
+    }
+    case 'new-from': {
+      const restore = await reading.load(decision.path)
+      const started = await directory.startRun({ kind: 'new', from: restore.path })
+      return { ...started, storage: storageOf(files, directory, started), restore }
+    }
+  }
+}
+
+function storageOf(
+  files: FileSystem,
+  directory: JobDirectory,
+  started: { readonly run: RunId; readonly epoch: Epoch },
+): FileCheckpointStorage {
+  return new FileCheckpointStorage({ files, directory: directory.path, ...started })
+}
+
+/** Damage is a fact for the decision; anything else that fails ends the start. */
+async function listOrDamage(storage: FileCheckpointStorage): Promise<readonly CompletedCheckpoint[] | TidemarkError> {
+  try {
+    return await storage.list()
+  } catch (error) {
+    if (isTidemarkError(error) && (error.code === 'CHECKPOINT_CORRUPT' || error.code === 'UNSUPPORTED')) return error
+    throw error
+  }
+}
+
+function toStartCheckpoint(checkpoint: CompletedCheckpoint): StartCheckpoint {
+  return { run: checkpoint.manifest.run, checkpoint: checkpoint.checkpoint, path: checkpoint.path }
+}
