@@ -114,7 +114,10 @@ function writePart(part: KeyPart, writer: ByteWriter): void {
     case 'boolean':
       writer.byte(KEY_TAG.boolean)
       return writer.byte(part ? 1 : 0)
-    default:
+    case 'undefined':
+    case 'object':
+    case 'function':
+    case 'symbol':
       throw invalidKey(part, 'The key')
   }
 }

@@ -85,7 +85,7 @@ describe('the value codec', () => {
   it('keeps sparse arrays sparse, own __proto__ properties own, and views to their window', () => {
     const sparse: unknown[] = []
     sparse[4_000_000_000] = 'far'
-    delete sparse[4_000_000_000]
+    Reflect.deleteProperty(sparse, 4_000_000_000)
     sparse[7] = 'near'
     expect(strictlyEqual(decode(encode(sparse)), sparse)).toBe(true)
     const hostile = JSON.parse('{"__proto__": {"isAdmin": true}}') as object

@@ -43,7 +43,8 @@ function encodeValue(value: unknown, writer: ByteWriter, depth: number): void {
     }
     case 'object':
       return value === null ? writer.byte(TAG.null) : encodeObject(value, writer, depth + 1)
-    default:
+    case 'function':
+    case 'symbol':
       throw REFUSED
   }
 }
@@ -226,7 +227,7 @@ function decodeArrayWithHoles(reader: ByteReader, depth: number): unknown[] {
   if (length > 0) {
     // Sets the length by an element far out, which V8 stores as a sparse array: no memory for what is not there.
     array[length - 1] = undefined
-    delete array[length - 1]
+    Reflect.deleteProperty(array, length - 1)
   }
   let next = 0
   for (let left = count(reader, 2); left > 0; left--) {
@@ -242,7 +243,7 @@ function decodeView(reader: ByteReader): ArrayBufferView {
   const view = VIEWS[reader.byte()]
   const bytes = reader.bytes(reader.varint())
   if (view === undefined || bytes.length % view.bytesPerElement !== 0) throw corrupt('a typed array is malformed')
-  return view.make(bytes.slice().buffer as ArrayBuffer)
+  return view.make(bytes.slice().buffer)
 }
 
 /** A number of items, each of at least `bytesEach` bytes: more than can follow are not believed. */
