@@ -42,6 +42,8 @@ export interface CheckpointStorage extends TaskCheckpointStorage {
   complete(manifest: Manifest): Promise<CompletedCheckpoint>
   /** Removes a checkpoint that never completed. Never throws: residue is swept later. */
   discard(checkpoint: CheckpointId): Promise<void>
+  /** Removes files that a late or foreign acknowledgement named. Never throws. */
+  discardFiles(files: readonly CheckpointFile[]): Promise<void>
   /** Removes a complete checkpoint, its manifest first. */
   remove(checkpoint: CompletedCheckpoint): Promise<void>
   /** Complete checkpoints of this run, oldest first. A damaged manifest is an error, not skipped. */

@@ -11,6 +11,7 @@ import type {
   StateHandle,
 } from '../../core/manifest.ts'
 import type { StateFileWriter, TaskCheckpointStorage } from '../checkpoint/contract.ts'
+import { inlineHandle } from '../checkpoint/inline-handle.ts'
 import type { OperatorSnapshotting } from '../operator/contract.ts'
 import { writeListSnapshot } from '../state/write-list-snapshot.ts'
 
@@ -43,7 +44,8 @@ export class SnapshotWriter {
   private section: { blocks: KeyedBlock[]; start: number; crc: number } | null = null
   /** Bytes produced so far; those before `flushed` have left the buffer. */
   private produced = 0
-  private kept: Uint8Array[] = []
+  /** All bytes, where they stay inline. */
+  private kept: Uint8Array = new Uint8Array()
   private state: 'writing' | 'waiting' | 'flushed' | 'done' = 'writing'
   private failure: { readonly error: unknown; readonly isCommit: boolean } | null = null
   private committables: readonly (readonly PreparedCommittable[])[] | null = null
@@ -146,7 +148,7 @@ export class SnapshotWriter {
 
   private flush(): void {
     if (this.file === null && this.produced <= INLINE_LIMIT) {
-      this.kept = [this.buffer.take()]
+      this.kept = this.buffer.take()
       this.state = 'flushed'
       return
     }
@@ -197,8 +199,7 @@ export class SnapshotWriter {
   private handle(section: Section): StateHandle {
     const { start, length, crc } = section
     if (this.finished !== null) return { kind: 'file', file: this.finished.path, offset: start, length, crc32c: crc }
-    const bytes = this.kept[0]!.subarray(start, start + length)
-    return { kind: 'inline', base64: Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('base64'), length, crc32c: crc }
+    return inlineHandle(this.kept.subarray(start, start + length))
   }
 
   private awaitCommittables(): void {

@@ -315,7 +315,8 @@ export class Task implements CheckpointListener {
     const writer = new SnapshotWriter(checkpoint, task, parts, storage, wake)
     const syncEnd = clock.monotonic()
     const isFinished = this.phaseNow === 'data-finished' || this.phaseNow === 'ending'
-    const { watermark } = this
+    // The end of time has no JSON: the greatest safe integer stands for it.
+    const watermark = this.watermark === null ? null : Math.min(this.watermark, Number.MAX_SAFE_INTEGER)
     const acknowledge = () => {
       const { operators, files, bytes } = writer.snapshot
       const snapshot: TaskSnapshot = { vertex, subtask, isFinished, watermark, operators, files }

@@ -1,0 +1,390 @@
+import { type ErrorInfo, fromErrorInfo, isTidemarkError, TidemarkError } from '../../core/errors.ts'
+import type { Attempt as AttemptNumber, CheckpointId, Epoch, OperatorId, RunId, TaskId } from '../../core/ids.ts'
+import type { BuiltJob } from '../../core/job.ts'
+import type { Manifest, TaskSnapshot } from '../../core/manifest.ts'
+import type { ResolvedOptions } from '../../core/options.ts'
+import type { CheckpointCoordinator, CoordinatorAction, CoordinatorEvent } from '../checkpoint/checkpoint-coordinator.ts'
+import type { CheckpointStorage, CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
+import { type ExecutionGraph, tasksOf } from '../deploy/execution-graph.ts'
+import type { SinkCommitters } from '../sink/sink-committers.ts'
+import { SourceEnumerators } from '../source/source-enumerators.ts'
+import { LocalLink } from '../worker/local-link.ts'
+import type { FromTaskHost, TaskRestore, ToTaskHost } from '../worker/protocol.ts'
+import { TaskHost } from '../worker/task-host.ts'
+import type { CheckpointSummary, JobEvent } from './contract.ts'
+import type { JobEnvironment } from './environment.ts'
+
+export interface AttemptOptions {
+  readonly job: BuiltJob
+  readonly graph: ExecutionGraph
+  readonly options: ResolvedOptions
+  readonly environment: JobEnvironment
+  readonly run: RunId
+  readonly epoch: Epoch
+  readonly attempt: AttemptNumber
+  readonly topologyHash: string
+  readonly coordinator: CheckpointCoordinator
+  readonly storage: CheckpointStorage
+  storageOf(attempt: AttemptNumber): TaskCheckpointStorage
+  readonly committers: SinkCommitters
+  /** Complete checkpoints that exist, by id; kept up to date. */
+  readonly completed: Map<CheckpointId, CompletedCheckpoint>
+  readonly restores: ReadonlyMap<TaskId, TaskRestore>
+  readonly enumeratorStates: ReadonlyMap<OperatorId, unknown>
+  secret(name: string): string
+  emit(event: JobEvent): void
+}
+
+/** How an attempt ended; always after every task has stopped and every write and commit under way has settled. */
+export type AttemptEnd = { readonly kind: 'finished' } | { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly error: Error }
+
+/**
+ * One attempt of a job, from deploying its tasks to the end of the last one. Performs what the coordinator decides; any failure stops all tasks.
+ */
+export class Attempt {
+  private readonly options: AttemptOptions
+  private readonly host: TaskHost
+  private readonly toHost: LocalLink<ToTaskHost>
+  private readonly fromHost: LocalLink<FromTaskHost>
+  private readonly enumerators: SourceEnumerators
+  private readonly enumeratorSnapshots = new Map<CheckpointId, Manifest['enumerators']>()
+  /** Tasks that have not ended. */
+  private readonly living = new Set<TaskId>()
+  private readonly notReady = new Set<TaskId>()
+  private end: AttemptEnd | null = null
+  private isStopping = false
+  /** Writes and commits that must settle before the attempt has ended. */
+  private readonly underway = new Set<Promise<void>>()
+  private cancelTimer: () => void = () => {}
+  private resolveEnded!: (end: AttemptEnd) => void
+  readonly ended: Promise<AttemptEnd>
+  private readonly requests = new Map<number, { resolve: (summary: CheckpointSummary) => void; reject: (error: unknown) => void }>()
+  private nextToken = 1
+  private readonly summaries = new Map<CheckpointId, CheckpointSummary>()
+
+  constructor(options: AttemptOptions) {
+    this.options = options
+    this.ended = new Promise((resolve) => (this.resolveEnded = resolve))
+    const { environment, job, graph, attempt } = options
+    const { clock, files, messagesPerTurn, scheduling } = environment
+    this.fromHost = new LocalLink(clock, messagesPerTurn, (message) => this.receive(message))
+    this.host = new TaskHost({
+      job,
+      graph,
+      options: options.options,
+      run: options.run,
+      epoch: options.epoch,
+      clock,
+      files,
+      storageOf: options.storageOf,
+      secret: options.secret,
+      send: (message) => this.fromHost.send(message),
+      ...(scheduling === undefined ? {} : { scheduling }),
+    })
+    this.toHost = new LocalLink(clock, messagesPerTurn, (message) => this.host.receive(message))
+    this.enumerators = new SourceEnumerators({
+      job,
+      attempt,
+      clock,
+      files,
+      restored: options.enumeratorStates,
+      parallelismOf: (operator) => graph.vertices.find((vertex) => vertex.id === operator)!.parallelism,
+      send: (message) => this.toHost.send(message),
+      fail: (error) => this.fail(error),
+    })
+  }
+
+  get metrics() {
+    return this.host.metrics()
+  }
+
+  start(): void {
+    const { graph, attempt, restores } = this.options
+    const tasks = tasksOf(graph)
+    for (const { task } of tasks) {
+      this.living.add(task)
+      this.notReady.add(task)
+    }
+    const deployments = tasks.map(({ task, vertex, subtask }) => ({ task, vertex, subtask, restore: restores.get(task) ?? null }))
+    this.toHost.send({ kind: 'deploy', attempt, tasks: deployments })
+  }
+
+  /** Asks for a checkpoint now. */
+  requestCheckpoint(): Promise<CheckpointSummary> {
+    const token = this.nextToken++
+    return new Promise((resolve, reject) => {
+      if (this.isStopping || this.end !== null) return reject(notPossible())
+      this.requests.set(token, { resolve, reject })
+      this.decide({ kind: 'request', purpose: 'checkpoint', token, ...this.times() })
+    })
+  }
+
+  /** Stops all tasks without finishing anything. */
+  stop(): void {
+    this.stopWith({ kind: 'stopped' })
+  }
+
+  fail(error: unknown): void {
+    this.stopWith({ kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) })
+  }
+
+  private stopWith(end: AttemptEnd): void {
+    // A failure while stopping on request is no reason to restart; the first failure is the one that matters.
+    this.end ??= end
+    if (this.isStopping) return
+    this.isStopping = true
+    this.cancelTimer()
+    this.decide({ kind: 'attempt-stopped', ...this.times() })
+    for (const { reject } of this.requests.values()) reject(notPossible())
+    this.requests.clear()
+    this.toHost.send({ kind: 'cancel', attempt: this.options.attempt })
+    this.settleWhenDone()
+  }
+
+  private receive(message: FromTaskHost): void {
+    if (message.attempt !== this.options.attempt) return
+    switch (message.kind) {
+      case 'ready':
+        this.notReady.delete(message.task)
+        if (this.notReady.size === 0 && !this.isStopping) void this.startTasks()
+        return
+      case 'request-split':
+        if (!this.isStopping) this.guard(() => this.enumerators.onSplitRequest(message.operator, subtaskOf(message.task)))
+        return
+      case 'acknowledge':
+      case 'decline':
+        return this.decide({ ...message, ...this.times() })
+      case 'data-finished':
+        return this.decide({ kind: 'data-finished', task: message.task, ...this.times() })
+      case 'finished':
+        this.living.delete(message.task)
+        if (!this.isStopping) this.decide({ kind: 'task-finished', task: message.task, ...this.times() })
+        return this.settleWhenDone()
+      case 'canceled':
+        this.living.delete(message.task)
+        if (!this.isStopping) this.fail(new TidemarkError('TASK_LOST', `task ${message.task} stopped without being asked`))
+        return this.settleWhenDone()
+      case 'failed':
+        this.living.delete(message.task)
+        this.notReady.delete(message.task)
+        this.fail(errorOf(message.error, message.task))
+        return this.settleWhenDone()
+    }
+  }
+
+  private async startTasks(): Promise<void> {
+    const { attempt, graph, restores } = this.options
+    try {
+      await this.enumerators.start()
+    } catch (error) {
+      return this.fail(error)
+    }
+    if (this.isStopping) return
+    const tasks = tasksOf(graph).map((task) => ({ ...task, isFinished: restores.get(task.task)?.isFinished ?? false }))
+    this.toHost.send({ kind: 'start', attempt })
+    this.decide({ kind: 'attempt-started', attempt, tasks, ...this.times() })
+    for (const vertex of graph.vertices) {
+      if (this.options.job.behaviours.get(vertex.id as OperatorId)?.kind !== 'source') continue
+      for (let subtask = 0; subtask < vertex.parallelism; subtask++) {
+        if (restores.get(`${vertex.id}#${subtask}` as TaskId)?.isFinished === true) continue
+        this.guard(() => this.enumerators.onSplitRequest(vertex.id as OperatorId, subtask))
+      }
+    }
+  }
+
+  private decide(event: CoordinatorEvent): void {
+    for (const action of this.options.coordinator.handle(event)) this.perform(action)
+  }
+
+  private perform(action: CoordinatorAction): void {
+    const { attempt, storage, emit } = this.options
+    switch (action.kind) {
+      case 'trigger':
+        return this.guard(() => this.trigger(action))
+      case 'write-manifest':
+        return this.track(this.writeManifest(action))
+      case 'notify-complete':
+        return this.onComplete(action.checkpoint)
+      case 'notify-aborted': {
+        this.enumeratorSnapshots.delete(action.checkpoint)
+        if (!this.isStopping) this.toHost.send({ kind: 'aborted', attempt, checkpoint: action.checkpoint })
+        emit({ kind: 'checkpoint-failed', checkpoint: action.checkpoint, reason: action.reason, error: action.error })
+        return
+      }
+      case 'discard':
+        return this.track(storage.discard(action.checkpoint))
+      case 'discard-snapshot':
+        return this.track(storage.discardFiles(action.snapshot.files))
+      case 'retire':
+        return this.track(this.retire(action.checkpoint))
+      case 'release':
+        for (const task of action.tasks) this.toHost.send({ kind: 'release', attempt, task })
+        return
+      case 'fail-attempt':
+        return this.fail(action.error)
+      case 'request-done': {
+        const request = this.requests.get(action.token)
+        this.requests.delete(action.token)
+        request?.resolve(this.summaries.get(action.checkpoint)!)
+        return
+      }
+      case 'request-failed': {
+        const request = this.requests.get(action.token)
+        this.requests.delete(action.token)
+        request?.reject(action.error)
+        return
+      }
+      case 'wake-at':
+        this.cancelTimer()
+        if (this.isStopping) return
+        this.cancelTimer = this.options.environment.clock.schedule(
+          Math.max(0, action.at - this.options.environment.clock.monotonic()),
+          () => this.decide({ kind: 'tick', ...this.times() }),
+        )
+        return
+    }
+  }
+
+  /** Enumerators first, then the triggers, through the FIFO that also carries split assignments. */
+  private trigger(action: Extract<CoordinatorAction, { kind: 'trigger' }>): void {
+    const { attempt, emit } = this.options
+    const { checkpoint, timestamp, options } = action
+    this.enumeratorSnapshots.set(checkpoint, this.enumerators.snapshot(checkpoint))
+    for (const task of action.tasks) this.toHost.send({ kind: 'trigger', attempt, task, checkpoint, timestamp, options })
+    emit({ kind: 'checkpoint-triggered', checkpoint })
+  }
+
+  private async writeManifest(action: Extract<CoordinatorAction, { kind: 'write-manifest' }>): Promise<void> {
+    const { storage, completed, emit } = this.options
+    const { checkpoint } = action
+    const manifest = this.makeManifest(action)
+    let complete: CompletedCheckpoint
+    try {
+      complete = await storage.complete(manifest)
+    } catch (error) {
+      const isOutcomeUnknown = !isTidemarkError(error) || error.code === 'STORAGE_OUTCOME_UNKNOWN' || error.code === 'FENCED'
+      return this.decide({ kind: 'manifest-failed', checkpoint, error, isOutcomeUnknown, ...this.times() })
+    }
+    completed.set(checkpoint, complete)
+    const bytes = manifest.files.reduce((sum, file) => sum + file.length, 0)
+    const durationMs = this.options.environment.clock.now() - action.triggeredAt
+    const summary: CheckpointSummary = { checkpoint, path: complete.path, durationMs, bytes }
+    this.summaries.set(checkpoint, summary)
+    emit({ kind: 'checkpoint-completed', ...summary })
+    this.decide({ kind: 'manifest-written', checkpoint, ...this.times() })
+  }
+
+  private makeManifest(action: Extract<CoordinatorAction, { kind: 'write-manifest' }>): Manifest {
+    const { job, graph, run, epoch, options, topologyHash, committers, environment } = this.options
+    const { checkpoint, purpose, triggeredAt, snapshots, isFinal } = action
+    const vertices = graph.vertices.map((vertex) => ({
+      vertex: vertex.id,
+      operators: vertex.operators.map(({ operator }) => operator.id),
+      parallelism: vertex.parallelism,
+      tasks: Array.from({ length: vertex.parallelism }, (_, subtask) => snapshots.get(`${vertex.id}#${subtask}` as TaskId) ?? gone(vertex.id, subtask)),
+    }))
+    const taskSnapshots = vertices.flatMap(({ tasks }) => tasks)
+    return {
+      format: 'tidemark-checkpoint',
+      version: 1,
+      job: job.plan.job,
+      run,
+      epoch,
+      checkpoint,
+      purpose,
+      triggeredAt,
+      completedAt: environment.clock.now(),
+      topologyHash,
+      plan: job.plan,
+      maxParallelism: options.maxParallelism,
+      vertices,
+      enumerators: this.enumeratorSnapshots.get(checkpoint)!,
+      committables: committers.pendingWith(taskSnapshots),
+      isFinal,
+      files: taskSnapshots.flatMap(({ files }) => files),
+    }
+  }
+
+  private onComplete(checkpoint: CheckpointId): void {
+    const { attempt, completed, emit, committers } = this.options
+    for (const id of this.enumeratorSnapshots.keys()) if (id <= checkpoint) this.enumeratorSnapshots.delete(id)
+    if (!this.isStopping) {
+      this.toHost.send({ kind: 'complete', attempt, checkpoint })
+      this.guard(() => this.enumerators.notifyComplete(checkpoint))
+    }
+    const commit = async () => {
+      await committers.commit(checkpoint, completed.get(checkpoint)!.manifest.committables)
+      emit({ kind: 'checkpoint-committed', checkpoint })
+      if (!this.isStopping) this.toHost.send({ kind: 'committed', attempt, checkpoint })
+      this.decide({ kind: 'commits-confirmed', checkpoint, ...this.times() })
+    }
+    this.track(commit())
+  }
+
+  private async retire(checkpoint: CheckpointId): Promise<void> {
+    const { completed, storage, emit } = this.options
+    const old = completed.get(checkpoint)
+    if (old === undefined) return
+    completed.delete(checkpoint)
+    try {
+      await storage.remove(old)
+    } catch (error) {
+      emit({ kind: 'warning', message: `checkpoint ${checkpoint} could not be removed: ${error instanceof Error ? error.message : String(error)}` })
+    }
+  }
+
+  private track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.fail(error))
+      .then(() => {
+        this.underway.delete(tracked)
+        this.settleWhenDone()
+      })
+    this.underway.add(tracked)
+  }
+
+  private guard(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  private settleWhenDone(): void {
+    if (this.living.size > 0 || this.underway.size > 0) return
+    const end = this.end ?? { kind: 'finished' }
+    this.end = end
+    this.cancelTimer()
+    this.toHost.cut()
+    this.fromHost.cut()
+    this.enumerators.close().then(
+      () => this.resolveEnded(end),
+      (error: unknown) => this.resolveEnded(end.kind === 'finished' ? { kind: 'failed', error: error as Error } : end),
+    )
+  }
+
+  private times(): { readonly now: number; readonly at: number } {
+    const { clock } = this.options.environment
+    return { now: clock.now(), at: clock.monotonic() }
+  }
+}
+
+/** A task that had finished before the checkpoint. */
+function gone(vertex: string, subtask: number): TaskSnapshot {
+  return { vertex, subtask, isFinished: true, watermark: Number.MAX_SAFE_INTEGER, operators: [], files: [] }
+}
+
+function subtaskOf(task: TaskId): number {
+  return Number(task.slice(task.lastIndexOf('#') + 1))
+}
+
+function errorOf(info: ErrorInfo, task: TaskId): Error {
+  const error = fromErrorInfo(info)
+  if (isTidemarkError(error)) return error
+  return new TidemarkError('USER_FUNCTION', `task ${task} failed: ${info.message}`, { context: { task }, cause: error })
+}
+
+function notPossible(): TidemarkError {
+  return new TidemarkError('CHECKPOINT_FAILED', 'the job is stopping, so no checkpoint can be taken', { action: 'Ask again when the job runs.' })
+}

@@ -1,0 +1,15 @@
+import type { Clock, Random } from '../../core/clock.ts'
+import type { FileSystem } from '../../core/file-system.ts'
+import type { TaskHostOptions } from '../worker/task-host.ts'
+
+/** Everything that a job has of the outside world. Production hands in the real one, the simulator its own. */
+export interface JobEnvironment {
+  readonly clock: Clock
+  readonly random: Random
+  readonly files: FileSystem
+  /** Holds the job's directory for this process; `JOB_LOCKED` when another one has it. */
+  lock(directory: string): Promise<{ release(): Promise<void> | void }>
+  readonly scheduling?: NonNullable<TaskHostOptions['scheduling']>
+  /** Messages that one link delivers in one turn of the event loop. */
+  readonly messagesPerTurn: number
+}

@@ -1,0 +1,127 @@
+import { TidemarkError, toErrorInfo } from '../../core/errors.ts'
+import type { BuiltJob, JobDefinition } from '../../core/job.ts'
+import { type ResolvedOptions, resolveOptions } from '../../core/options.ts'
+import type { CheckpointSummary, JobEvent, JobHandle, JobMetrics, JobResult, JobStatus, RunOptions } from './contract.ts'
+import type { JobEnvironment } from './environment.ts'
+import { JobProgress } from './job-progress.ts'
+import { JobSession } from './job-session.ts'
+import { prepareStart } from './prepare-start.ts'
+
+/**
+ * A started job as its user holds it: claims the job's directory, lets a session run it, answers questions and passes wishes on. What Flink calls the
+ * JobMaster, together with JobSession.
+ */
+export class JobMaster implements JobHandle {
+  readonly job: string
+  readonly result: Promise<JobResult>
+  private readonly definition: JobDefinition
+  private readonly given: RunOptions
+  private readonly options: ResolvedOptions
+  private readonly environment: JobEnvironment
+  private readonly progress: JobProgress
+  private session: JobSession | null = null
+  private wish: 'stop' | 'cancel' | null = null
+
+  /** `INVALID_OPTION` at once; everything else through `result`. */
+  constructor(definition: JobDefinition, given: RunOptions, environment: JobEnvironment) {
+    this.job = definition.name
+    this.definition = definition
+    this.given = given
+    this.options = resolveOptions(given)
+    this.environment = environment
+    this.progress = new JobProgress(environment.clock)
+    this.result = this.main()
+    // A failure that nobody awaits is still seen as an event; it must not become an unhandled rejection.
+    this.result.catch(() => {})
+  }
+
+  get status(): JobStatus {
+    return this.progress.status
+  }
+
+  on(listener: (event: JobEvent) => void): () => void {
+    return this.progress.on(listener)
+  }
+
+  metrics(): JobMetrics {
+    return this.progress.metrics()
+  }
+
+  async triggerCheckpoint(): Promise<CheckpointSummary> {
+    if (this.session === null) {
+      throw new TidemarkError('CHECKPOINT_FAILED', `job ${this.job} is ${this.status}: no checkpoint can be taken`, { action: 'Ask again when it runs.' })
+    }
+    return this.session.requestCheckpoint()
+  }
+
+  stop(): Promise<JobResult> {
+    return this.ask('stop')
+  }
+
+  cancel(): Promise<JobResult> {
+    return this.ask('cancel')
+  }
+
+  private ask(wish: 'stop' | 'cancel'): Promise<JobResult> {
+    if (this.wish !== 'cancel') {
+      this.wish = wish
+      this.session?.ask(wish)
+    }
+    return this.result
+  }
+
+  private async main(): Promise<JobResult> {
+    const directory = this.given.checkpointDir ?? `.tidemark/${this.job}`
+    try {
+      const params = await this.definition.resolveParams(this.given.params)
+      const job = this.definition.build(params)
+      refuseSinksWithoutCheckpoints(job, this.options)
+      await this.environment.files.makeDirectory(directory)
+      const lock = await this.environment.lock(directory)
+      try {
+        return await this.runLocked(job, directory)
+      } finally {
+        await lock.release()
+      }
+    } catch (error) {
+      this.progress.emit({ kind: 'attempt-failed', attempt: 0, error: toErrorInfo(error), restartInMs: null })
+      this.progress.setStatus('failed')
+      throw error
+    }
+  }
+
+  private async runLocked(job: BuiltJob, directory: string): Promise<JobResult> {
+    const { environment, options, progress, given } = this
+    const start = await prepareStart({ job, directory, environment, from: given.from ?? null, isFresh: given.fresh ?? false, options })
+    const secret = secretsFrom(given.secrets)
+    const session = new JobSession({ job, environment, options, progress, start, secret })
+    this.session = session
+    if (this.wish !== null) session.ask(this.wish)
+    try {
+      return await session.run()
+    } finally {
+      this.session = null
+    }
+  }
+}
+
+function refuseSinksWithoutCheckpoints(job: BuiltJob, options: ResolvedOptions): void {
+  if (options.checkpointIntervalMs !== null) return
+  const sink = job.plan.operators.find(({ delivery }) => delivery === 'exactly-once')
+  if (sink === undefined) return
+  throw new TidemarkError('NEEDS_CHECKPOINTS', `sink ${sink.id} writes in transactions that only checkpoints commit, but checkpoints are disabled`, {
+    action: 'Give a checkpointInterval.',
+    context: { job: job.plan.job, operator: sink.id },
+  })
+}
+
+function secretsFrom(secrets: RunOptions['secrets']): (name: string) => string {
+  const find = typeof secrets === 'function' ? secrets : (name: string) => (secrets ?? process.env)[name]
+  return (name) => {
+    const value = find(name)
+    if (value === undefined) {
+      throw new TidemarkError('SECRET_MISSING', `secret ${name} is not set`, { action: `Set the environment variable ${name}, or hand it in with the option secrets.` })
+    }
+    return value
+  }
+}

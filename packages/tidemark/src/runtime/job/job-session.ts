@@ -1,0 +1,292 @@
+import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
+import { isTidemarkError, TidemarkError, toErrorInfo } from '../../core/errors.ts'
+import { attempt as attemptNumber, type CheckpointId, checkpointId, type OperatorId, type TaskId } from '../../core/ids.ts'
+import type { BuiltJob } from '../../core/job.ts'
+import type { ResolvedOptions } from '../../core/options.ts'
+import { valueCodec } from '../../core/value-codec.ts'
+import { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
+import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
+import { retention, type JobEnd } from '../checkpoint/retention-policy.ts'
+import { type ExecutionGraph, executionGraph } from '../deploy/execution-graph.ts'
+import { SinkCommitters } from '../sink/sink-committers.ts'
+import { redistribute } from '../state/redistribute.ts'
+import type { TaskRestore } from '../worker/protocol.ts'
+import { Attempt, type AttemptEnd } from './attempt.ts'
+import type { CheckpointSummary, JobResult } from './contract.ts'
+import type { JobEnvironment } from './environment.ts'
+import type { JobProgress } from './job-progress.ts'
+import { PoisonDetector } from './poison.ts'
+import type { PreparedStart } from './prepare-start.ts'
+import { createRestartStrategy, type RestartStrategyState } from './restart-strategy.ts'
+
+export interface JobSessionOptions {
+  readonly job: BuiltJob
+  readonly environment: JobEnvironment
+  readonly options: ResolvedOptions
+  readonly progress: JobProgress
+  readonly start: PreparedStart
+  secret(name: string): string
+}
+
+/** Runs attempts of one job in this process until one ends well, somebody wants it to stop, or the restart strategy gives up. */
+export class JobSession {
+  private readonly options: JobSessionOptions
+  private readonly graph: ExecutionGraph
+  private readonly committers: SinkCommitters
+  private readonly strategy: RestartStrategyState
+  private readonly poison = new PoisonDetector()
+  private readonly completed = new Map<CheckpointId, CompletedCheckpoint>()
+  private attempt: Attempt | null = null
+  private attempts = 0
+  private wish: 'stop' | 'cancel' | null = null
+  private interruptDelay: () => void = () => {}
+  private lastTriggered = 0
+
+  constructor(options: JobSessionOptions) {
+    this.options = options
+    const { job, environment, start, progress, secret } = options
+    const { clock, files, random } = environment
+    this.graph = executionGraph(job.plan, options.options.parallelism)
+    this.strategy = createRestartStrategy(options.options.restartStrategy, random)
+    const identity = { job: job.plan.job, run: start.run, epoch: start.epoch }
+    this.committers = new SinkCommitters(job, { ...identity, clock, files, secret }, (message) => progress.emit({ kind: 'warning', message }))
+  }
+
+  requestCheckpoint(): Promise<CheckpointSummary> {
+    if (this.attempt !== null) return this.attempt.requestCheckpoint()
+    const { progress } = this.options
+    return Promise.reject(new TidemarkError('CHECKPOINT_FAILED', `the job is ${progress.status}: no checkpoint can be taken`, { action: 'Ask again when it runs.' }))
+  }
+
+  ask(wish: 'stop' | 'cancel'): void {
+    this.wish = wish
+    this.options.progress.setStatus('stopping')
+    this.interruptDelay()
+    if (wish === 'stop') this.committers.stop()
+    if (this.attempt === null) return
+    if (wish === 'cancel') this.attempt.stop()
+    else void this.stopAfterCheckpoint(this.attempt)
+  }
+
+  async run(): Promise<JobResult> {
+    try {
+      const first = await this.newest()
+      await this.committers.start(first === null ? { kind: 'fresh', isForced: this.options.start.isForcedFresh } : { kind: 'restored' })
+      return await this.runAttempts()
+    } catch (error) {
+      await this.endQuietly()
+      throw error
+    }
+  }
+
+  private async runAttempts(): Promise<JobResult> {
+    for (;;) {
+      const end = await this.runAttempt()
+      if (end.kind === 'finished') return this.finish()
+      if (this.wish !== null) return this.stopped(this.wish)
+      if (end.kind === 'failed') await this.afterFailure(end.error)
+    }
+  }
+
+  /** Recovers, then runs one attempt to its end. */
+  private async runAttempt(): Promise<AttemptEnd> {
+    const { progress, start } = this.options
+    if (this.wish !== null) return { kind: 'stopped' }
+    this.attempts++
+    try {
+      const restored = await this.recover()
+      const restores = restored === null ? NO_RESTORES : this.deal(restored)
+      const enumeratorStates = await this.enumeratorStates(restored)
+      if (this.wish !== null) return { kind: 'stopped' }
+      const attempt = this.makeAttempt(restores, enumeratorStates, restored)
+      this.attempt = attempt
+      progress.attemptStarted(() => attempt.metrics)
+      progress.emit({
+        kind: 'started',
+        run: start.run,
+        epoch: start.epoch,
+        attempt: this.attempts,
+        from: restored === null ? { kind: 'fresh' } : { kind: 'restored', checkpoint: restored.checkpoint, path: restored.path },
+      })
+      progress.setStatus('running')
+      attempt.start()
+      return await attempt.ended
+    } catch (error) {
+      return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) }
+    } finally {
+      progress.attemptEnded()
+      this.attempt = null
+    }
+  }
+
+  /** Commits exactly what the newest checkpoint holds, aborts every other transaction, removes residue. While no task lives. */
+  private async recover(): Promise<CompletedCheckpoint | null> {
+    const restored = await this.newest()
+    await this.committers.recover(restored?.checkpoint ?? null, restored?.manifest.committables ?? [])
+    await this.options.start.storage.sweep()
+    return restored
+  }
+
+  private async newest(): Promise<CompletedCheckpoint | null> {
+    const list = await this.options.start.storage.list()
+    this.completed.clear()
+    for (const checkpoint of list) this.completed.set(checkpoint.checkpoint, checkpoint)
+    return list.at(-1) ?? this.options.start.origin
+  }
+
+  private makeAttempt(restores: ReadonlyMap<TaskId, TaskRestore>, enumeratorStates: ReadonlyMap<OperatorId, unknown>, restored: CompletedCheckpoint | null): Attempt {
+    const { job, environment, options, start, secret, progress } = this.options
+    const number = attemptNumber(this.attempts)
+    const storage = start.storage.forAttempt(number)
+    this.lastTriggered = Math.max(this.lastTriggered, restored?.checkpoint ?? 0)
+    const coordinator = new CheckpointCoordinator({
+      intervalMs: options.checkpointIntervalMs,
+      timeoutMs: options.checkpointTimeoutMs,
+      minPauseMs: options.minPauseBetweenCheckpointsMs,
+      maxConcurrent: options.maxConcurrentCheckpoints,
+      tolerableFailures: options.tolerableCheckpointFailureNumber,
+      retained: options.checkpointsRetained,
+      firstCheckpoint: checkpointId(this.lastTriggered + 1),
+      completed: [...this.completed.keys()],
+    })
+    return new Attempt({
+      job,
+      graph: this.graph,
+      options,
+      environment,
+      run: start.run,
+      epoch: start.epoch,
+      attempt: number,
+      topologyHash: start.topologyHash,
+      coordinator,
+      storage,
+      storageOf: () => storage,
+      committers: this.committers,
+      completed: this.completed,
+      restores,
+      enumeratorStates,
+      secret,
+      emit: (event) => {
+        if (event.kind === 'checkpoint-triggered') this.lastTriggered = Math.max(this.lastTriggered, event.checkpoint)
+        progress.emit(event)
+      },
+    })
+  }
+
+  private deal({ manifest }: CompletedCheckpoint): ReadonlyMap<TaskId, TaskRestore> {
+    const vertices = this.graph.vertices.map(({ id, operators, parallelism }) => ({
+      vertex: id,
+      operators: operators.map(({ operator }) => operator.id),
+      parallelism,
+    }))
+    return redistribute(manifest, vertices, this.options.options.maxParallelism)
+  }
+
+  private async enumeratorStates(restored: CompletedCheckpoint | null): Promise<ReadonlyMap<OperatorId, unknown>> {
+    const states = new Map<OperatorId, unknown>()
+    for (const { operator, handle } of restored?.manifest.enumerators ?? []) {
+      states.set(operator, valueCodec.decode(new ByteBufferReader(await this.options.start.storage.read(handle))))
+    }
+    return states
+  }
+
+  /** Suspending takes a last checkpoint where possible, so that the next start has nothing to repeat. */
+  private async stopAfterCheckpoint(attempt: Attempt): Promise<void> {
+    try {
+      if (this.options.options.checkpointIntervalMs !== null) await attempt.requestCheckpoint()
+    } catch {
+      // The newest complete checkpoint will do.
+    }
+    attempt.stop()
+  }
+
+  /** Waits as the restart strategy says, or throws the error that ends the job. */
+  private async afterFailure(failure: Error): Promise<void> {
+    const { environment, progress } = this.options
+    const error = this.poison.onFailure(failure)
+    const isHopeless = isTidemarkError(error) && !error.isRetryable
+    const decision = isHopeless ? null : this.strategy.onFailure(environment.clock.monotonic())
+    const restartInMs = decision?.kind === 'restart' ? decision.delayMs : null
+    progress.emit({ kind: 'attempt-failed', attempt: this.attempts, error: toErrorInfo(error), restartInMs })
+    if (decision?.kind !== 'restart') throw this.givenUp(error, decision?.why ?? null)
+    progress.setStatus('restarting')
+    await new Promise<void>((resolve) => {
+      const cancel = environment.clock.schedule(decision.delayMs, resolve)
+      this.interruptDelay = () => {
+        cancel()
+        resolve()
+      }
+      if (this.wish !== null) this.interruptDelay()
+    })
+  }
+
+  private givenUp(error: Error, why: string | null): Error {
+    if (why === null || this.options.options.restartStrategy.kind === 'none') return error
+    return new TidemarkError('RESTARTS_EXHAUSTED', `the job failed ${this.attempts} times and is not restarted again (${why}): ${error.message}`, {
+      action: isTidemarkError(error) && error.action !== undefined ? error.action : 'Mend the cause and start the job again: it goes on from its newest checkpoint.',
+      ...(isTidemarkError(error) ? { context: error.context } : {}),
+      cause: error,
+    })
+  }
+
+  private async finish(): Promise<JobResult> {
+    // Nothing is pending: the last checkpoint's commits were confirmed before its tasks were released.
+    await this.options.start.directory.setStatus('finished')
+    await this.committers.abortOthers()
+    await this.applyRetention('finished')
+    return this.ended('finished')
+  }
+
+  private async stopped(wish: 'stop' | 'cancel'): Promise<JobResult> {
+    await this.recoverForStop()
+    const status = wish === 'stop' ? 'suspended' : 'canceled'
+    await this.options.start.directory.setStatus(status)
+    await this.applyRetention(status)
+    return this.ended(status)
+  }
+
+  /** What the newest checkpoint holds is committed before anything is put away; when stopping, as far as it goes at once. */
+  private async recoverForStop(): Promise<void> {
+    const newest = await this.newest()
+    await this.committers.recover(newest?.checkpoint ?? null, newest?.manifest.committables ?? [])
+    await this.options.start.storage.sweep()
+  }
+
+  private async applyRetention(end: JobEnd): Promise<void> {
+    if (retention(this.options.options.externalizedCheckpointCleanup, end) === 'keep') return
+    for (const checkpoint of this.completed.values()) await this.options.start.storage.remove(checkpoint)
+    this.completed.clear()
+    await this.options.start.storage.sweep()
+  }
+
+  private async ended(status: 'finished' | 'canceled' | 'suspended'): Promise<JobResult> {
+    await this.committers.close()
+    const { progress, start } = this.options
+    progress.setStatus(status)
+    const kept = [...this.completed.values()].at(-1)
+    const last = progress.lastCheckpoint
+    const checkpoint =
+      kept === undefined
+        ? null
+        : last?.checkpoint === kept.checkpoint
+          ? last
+          : { checkpoint: kept.checkpoint, path: kept.path, durationMs: 0, bytes: kept.manifest.files.reduce((sum, { length }) => sum + length, 0) }
+    return { status, run: start.run, metrics: progress.metrics(), checkpoint }
+  }
+
+  /** After a failure for good: the checkpoints stay; what can still be put in order is. */
+  private async endQuietly(): Promise<void> {
+    try {
+      await this.options.start.directory.setStatus('failed')
+    } catch {
+      // The error that ended the job is being thrown; the record then still says that it ran, which leads to the same next start.
+    }
+    try {
+      await this.committers.close()
+    } catch {
+      // As above.
+    }
+  }
+}
+
+const NO_RESTORES: ReadonlyMap<TaskId, TaskRestore> = new Map()

@@ -1,0 +1,141 @@
+import type { Clock } from '../../core/clock.ts'
+import { TidemarkError } from '../../core/errors.ts'
+import type { CheckpointId, OperatorId } from '../../core/ids.ts'
+import type { BuiltJob } from '../../core/job.ts'
+import type { PendingCommittable, TaskSnapshot } from '../../core/manifest.ts'
+import type { Committer, CommitterContext, StartKind } from '../../core/sink.ts'
+
+const FIRST_RETRY_MS = 100
+const LAST_RETRY_MS = 10_000
+
+/**
+ * Commits what sinks have prepared: all committers of a job, on the main thread. Committables stay pending, and in every manifest, until their
+ * commit is confirmed. Calls to committers never overlap; commits go out in the order of their checkpoints.
+ */
+export class SinkCommitters {
+  private readonly committers: ReadonlyMap<OperatorId, Committer>
+  private readonly clock: Clock
+  private readonly onWarning: (message: string) => void
+  private pending: readonly PendingCommittable[] = []
+  /** The newest complete checkpoint: whatever was prepared up to it has been taken over. */
+  private takenUpTo = 0
+  private queue: Promise<unknown> = Promise.resolve()
+  private isStopped = false
+
+  constructor(job: BuiltJob, context: Omit<CommitterContext, 'operator'>, onWarning: (message: string) => void) {
+    const committers = new Map<OperatorId, Committer>()
+    for (const [operator, behaviour] of job.behaviours) {
+      const committer = behaviour.kind === 'sink' ? behaviour.sink.createCommitter?.({ ...context, operator }) : undefined
+      if (committer !== undefined) committers.set(operator, committer)
+    }
+    this.committers = committers
+    this.clock = context.clock
+    this.onWarning = onWarning
+  }
+
+  async start(kind: StartKind): Promise<void> {
+    for (const committer of this.committers.values()) await committer.start?.(kind)
+  }
+
+  /** Commits exactly what the restored checkpoint holds, then aborts every other transaction of the job. While no writer lives. */
+  async recover(checkpoint: CheckpointId | null, committables: readonly PendingCommittable[]): Promise<void> {
+    this.pending = committables
+    this.takenUpTo = checkpoint ?? 0
+    await this.commitPending()
+    await this.abortOthers()
+  }
+
+  /** Aborts every transaction that no checkpoint holds; nothing while some of those are still to be committed. While no writer lives. */
+  abortOthers(): Promise<void> {
+    return this.serially(async () => {
+      if (this.pending.length > 0) return
+      for (const committer of this.committers.values()) await committer.abortOthers()
+    })
+  }
+
+  /** What the manifest of a checkpoint with these snapshots has to hold: pending ones and those newly prepared. */
+  pendingWith(snapshots: readonly TaskSnapshot[]): readonly PendingCommittable[] {
+    const prepared = snapshots.flatMap(({ subtask, operators }) =>
+      operators.flatMap(({ operator, committables }) =>
+        committables.filter(({ checkpoint }) => checkpoint > this.takenUpTo).map((committable) => ({ ...committable, operator, subtask })),
+      ),
+    )
+    return [...this.pending, ...prepared.sort((left, right) => left.checkpoint - right.checkpoint)]
+  }
+
+  /** A manifest with these committables is durable: commits them; resolves when all are confirmed. */
+  async commit(checkpoint: CheckpointId, committables: readonly PendingCommittable[]): Promise<void> {
+    const known = new Set(this.pending.map(identity))
+    this.pending = [...this.pending, ...committables.filter((committable) => !known.has(identity(committable)) && committable.checkpoint > this.takenUpTo)]
+    this.takenUpTo = checkpoint
+    await this.commitPending()
+  }
+
+  /** Gives up waiting for retries: what is pending stays in the manifest. */
+  stop(): void {
+    this.isStopped = true
+  }
+
+  async close(): Promise<void> {
+    await this.serially(async () => {
+      for (const committer of this.committers.values()) await committer.close?.()
+    })
+  }
+
+  private commitPending(): Promise<void> {
+    return this.serially(async () => {
+      for (let delayMs = FIRST_RETRY_MS; this.pending.length > 0; delayMs = Math.min(2 * delayMs, LAST_RETRY_MS)) {
+        const error = await this.tryCommit()
+        if (this.pending.length === 0 || this.isStopped) return
+        this.onWarning(`${this.pending.length} transactions are not committed yet, retrying: ${error instanceof Error ? error.message : String(error)}`)
+        await new Promise<void>((resolve) => void this.clock.schedule(delayMs, resolve))
+      }
+    })
+  }
+
+  /** One round over all sinks; returns the last reason to retry. */
+  private async tryCommit(): Promise<unknown> {
+    let reason: unknown = null
+    const round = this.pending
+    for (const [operator, committer] of this.committers) {
+      const mine = round.filter((committable) => committable.operator === operator)
+      if (mine.length === 0) continue
+      const confirmed = new Set<PendingCommittable>()
+      const results = await committer.commit(mine.map(({ committable }) => committable))
+      for (const [index, result] of results.entries()) {
+        const committable = mine[index]!
+        if (result.kind === 'lost') throw lost(committable, result.error)
+        if (result.kind === 'retry') reason = result.error
+        else confirmed.add(committable)
+      }
+      this.pending = this.pending.filter((committable) => !confirmed.has(committable))
+    }
+    const orphan = this.pending.find(({ operator }) => !this.committers.has(operator))
+    if (orphan !== undefined) throw withoutSink(orphan)
+    return reason
+  }
+
+  private serially<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(action)
+    this.queue = result.catch(() => {})
+    return result
+  }
+}
+
+const identity = ({ operator, subtask, checkpoint, index }: PendingCommittable) => `${operator}#${subtask}#${checkpoint}#${index}`
+
+function lost({ operator, checkpoint, committable }: PendingCommittable, cause: unknown): TidemarkError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new TidemarkError('COMMIT_LOST', `sink ${operator} lost a transaction of checkpoint ${checkpoint} (${JSON.stringify(committable.data)}): ${reason}`, {
+    action: 'Its records are missing from the output. Restart from an older checkpoint into a new output, or repair the output by hand.',
+    context: { operator, checkpoint },
+    cause,
+  })
+}
+
+function withoutSink({ operator, checkpoint }: PendingCommittable): TidemarkError {
+  return new TidemarkError('STATE_INCOMPATIBLE', `checkpoint ${checkpoint} holds uncommitted output of sink ${operator}, which the job no longer has`, {
+    action: 'Bring the sink back for one run, so that its output is committed, then remove it.',
+    context: { operator, checkpoint },
+  })
+}

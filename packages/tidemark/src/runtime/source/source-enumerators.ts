@@ -1,0 +1,79 @@
+import type { Clock } from '../../core/clock.ts'
+import { ByteBuffer } from '../../core/byte-buffer.ts'
+import type { FileSystem } from '../../core/file-system.ts'
+import { type Attempt, type CheckpointId, type OperatorId, taskId } from '../../core/ids.ts'
+import type { BuiltJob } from '../../core/job.ts'
+import type { Manifest } from '../../core/manifest.ts'
+import type { SplitEnumerator } from '../../core/source.ts'
+import { valueCodec } from '../../core/value-codec.ts'
+import { inlineHandle } from '../checkpoint/inline-handle.ts'
+import type { ToTaskHost } from '../worker/protocol.ts'
+
+export interface SourceEnumeratorsOptions {
+  readonly job: BuiltJob
+  readonly attempt: Attempt
+  readonly clock: Clock
+  readonly files: FileSystem
+  /** Restored state by source; absent on a fresh start. */
+  readonly restored: ReadonlyMap<OperatorId, unknown>
+  parallelismOf(operator: OperatorId): number
+  send(message: ToTaskHost): void
+  fail(error: unknown): void
+}
+
+/**
+ * The enumerators of one attempt. Splits go out through the same link as checkpoint triggers, so that a snapshot taken just before the
+ * trigger is sent and the readers' snapshots together hold every split exactly once.
+ */
+export class SourceEnumerators {
+  private readonly entries = new Map<OperatorId, { readonly enumerator: SplitEnumerator; isStarted: boolean; readonly requests: number[] }>()
+
+  constructor(options: SourceEnumeratorsOptions) {
+    for (const [operator, behaviour] of options.job.behaviours) {
+      if (behaviour.kind !== 'source') continue
+      const { attempt, clock, files, send, fail, restored } = options
+      const enumerator = behaviour.source.createEnumerator({
+        operator,
+        parallelism: options.parallelismOf(operator),
+        restored: restored.get(operator),
+        clock,
+        files,
+        assign: (subtask, splits) => send({ kind: 'assign-splits', attempt, task: taskId(operator, subtask), splits }),
+        noMoreSplits: (subtask) => send({ kind: 'no-more-splits', attempt, task: taskId(operator, subtask) }),
+        fail,
+      })
+      this.entries.set(operator, { enumerator, isStarted: false, requests: [] })
+    }
+  }
+
+  async start(): Promise<void> {
+    for (const entry of this.entries.values()) await entry.enumerator.start?.()
+    for (const entry of this.entries.values()) {
+      entry.isStarted = true
+      for (const subtask of entry.requests.splice(0)) entry.enumerator.onSplitRequest(subtask)
+    }
+  }
+
+  onSplitRequest(operator: OperatorId, subtask: number): void {
+    const entry = this.entries.get(operator)!
+    if (entry.isStarted) entry.enumerator.onSplitRequest(subtask)
+    else entry.requests.push(subtask)
+  }
+
+  /** Synchronous: nothing is assigned between this and the trigger that the caller sends next. */
+  snapshot(checkpoint: CheckpointId): Manifest['enumerators'] {
+    return [...this.entries].map(([operator, { enumerator }]) => {
+      const writer = new ByteBuffer()
+      valueCodec.encode(enumerator.snapshot(checkpoint), writer)
+      return { operator, codec: valueCodec.id, handle: inlineHandle(writer.take()) }
+    })
+  }
+
+  notifyComplete(checkpoint: CheckpointId): void {
+    for (const { enumerator } of this.entries.values()) enumerator.notifyComplete?.(checkpoint)
+  }
+
+  async close(): Promise<void> {
+    for (const { enumerator } of this.entries.values()) await enumerator.close?.()
+  }
+}

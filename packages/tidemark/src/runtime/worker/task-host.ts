@@ -1,0 +1,244 @@
+import type { Clock, Random } from '../../core/clock.ts'
+import { toErrorInfo } from '../../core/errors.ts'
+import type { FileSystem } from '../../core/file-system.ts'
+import type { Attempt, Epoch, OperatorId, RunId, TaskId } from '../../core/ids.ts'
+import type { BuiltJob } from '../../core/job.ts'
+import type { ResolvedOptions } from '../../core/options.ts'
+import { LocalChannel } from '../channel/local-channel.ts'
+import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
+import { type ExecutionGraph, type VertexEdge } from '../deploy/execution-graph.ts'
+import { openTask, type TaskHostServices } from '../task/open-task.ts'
+import { ResourcePool } from '../task/resource-pool.ts'
+import { barrierOf, type Task, type TaskMessage } from '../task/task.ts'
+import type { FromTaskHost, TaskDeployment, ToTaskHost } from './protocol.ts'
+import { Scheduler } from './scheduler.ts'
+
+export interface TaskHostOptions {
+  readonly job: BuiltJob
+  readonly graph: ExecutionGraph
+  readonly options: ResolvedOptions
+  readonly run: RunId
+  readonly epoch: Epoch
+  readonly clock: Clock
+  readonly files: FileSystem
+  storageOf(attempt: Attempt): TaskCheckpointStorage
+  secret(name: string): string
+  /** Tells the job master. Messages of one host arrive in order. */
+  send(message: FromTaskHost): void
+  /** For the simulator: which runnable task is next, and one step per turn. */
+  readonly scheduling?: { readonly random: Random; readonly stepsPerTurn: number }
+}
+
+/** A slice of the event loop: see promise 8. */
+const SLICE_MS = 8
+
+/** What tasks have counted in this host, over all attempts. */
+export interface HostMetrics {
+  readonly operators: ReadonlyMap<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>
+  readonly sourceRecords: number
+  /** Share of time in which a task's outputs were full, the highest of all tasks, since the last call. */
+  readonly backPressure: number
+}
+
+/** Runs tasks in one thread: what Flink calls a TaskManager. Talks to the job master only by messages. */
+export class TaskHost {
+  private readonly options: TaskHostOptions
+  private readonly scheduler: Scheduler
+  private attempt: Attempt | null = null
+  private tasks = new Map<TaskId, Task>()
+  private opening = new Set<TaskId>()
+  private channels = new Map<string, LocalChannel>()
+  private resources: ResourcePool | null = null
+  private deployments: readonly TaskDeployment[] = []
+  private isCanceled = false
+  private readonly counted = new Map<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>()
+  private lastMetricsAt: number
+
+  constructor(options: TaskHostOptions) {
+    this.options = options
+    const { clock, scheduling } = options
+    this.lastMetricsAt = clock.monotonic()
+    this.scheduler = new Scheduler({
+      clock,
+      sliceMs: SLICE_MS,
+      stepsPerTurn: scheduling?.stepsPerTurn ?? Number.POSITIVE_INFINITY,
+      pick: scheduling === undefined ? () => 0 : (count) => Math.floor(scheduling.random.next() * count),
+    })
+  }
+
+  receive(message: ToTaskHost): void {
+    if (message.kind === 'deploy') return this.deploy(message.attempt, message.tasks)
+    if (message.attempt !== this.attempt) return
+    switch (message.kind) {
+      case 'start':
+        return this.start()
+      case 'trigger':
+        return this.tell(message.task, { kind: 'trigger', barrier: barrierOf(message) })
+      case 'complete':
+      case 'committed':
+      case 'aborted':
+        for (const task of this.tasks.keys()) this.tell(task, { kind: message.kind, checkpoint: message.checkpoint })
+        return
+      case 'assign-splits':
+        return this.tell(message.task, { kind: 'assign-splits', splits: message.splits })
+      case 'no-more-splits':
+        return this.tell(message.task, { kind: 'no-more-splits' })
+      case 'release':
+        return this.tell(message.task, { kind: 'release' })
+      case 'cancel':
+        return this.cancel()
+    }
+  }
+
+  /** Counts so far; back pressure since the last call. */
+  metrics(): HostMetrics {
+    const now = this.options.clock.monotonic()
+    const elapsed = Math.max(1, now - this.lastMetricsAt)
+    this.lastMetricsAt = now
+    let backPressure = 0
+    for (const task of this.tasks.values()) backPressure = Math.max(backPressure, Math.min(1, task.takeBlockedMs() / elapsed))
+    const operators = new Map([...this.counted].map(([id, counts]) => [id, { ...counts }]))
+    for (const task of this.tasks.values()) addCounts(operators, task)
+    let sourceRecords = 0
+    for (const operator of this.options.job.plan.operators) {
+      if (operator.kind === 'source') sourceRecords += operators.get(operator.id)?.recordsIn ?? 0
+    }
+    return { operators, sourceRecords, backPressure }
+  }
+
+  private deploy(attempt: Attempt, deployments: readonly TaskDeployment[]): void {
+    this.attempt = attempt
+    this.deployments = deployments
+    this.isCanceled = false
+    this.tasks = new Map()
+    this.channels = new Map()
+    this.resources = new ResourcePool(this.options.secret)
+    const services = this.services(attempt, this.resources)
+    for (const deployment of deployments) {
+      this.opening.add(deployment.task)
+      openTask(services, deployment).then(
+        (task) => this.onOpened(attempt, deployment, task),
+        (error: unknown) => {
+          this.opening.delete(deployment.task)
+          this.options.send({ kind: 'failed', attempt, task: deployment.task, error: toErrorInfo(error) })
+          void this.closeResourcesWhenLast()
+        },
+      )
+    }
+  }
+
+  private onOpened(attempt: Attempt, deployment: TaskDeployment, task: Task): void {
+    this.opening.delete(deployment.task)
+    this.tasks.set(deployment.task, task)
+    this.scheduler.add(task)
+    if (this.isCanceled) return task.cancel()
+    this.options.send({ kind: 'ready', attempt, task: deployment.task })
+  }
+
+  private start(): void {
+    for (const { task: id, restore } of this.deployments) {
+      const task = this.tasks.get(id)
+      if (restore?.isFinished === true) task?.startFinished()
+      else task?.start()
+    }
+  }
+
+  private cancel(): void {
+    this.isCanceled = true
+    for (const task of this.tasks.values()) task.cancel()
+  }
+
+  private tell(id: TaskId, message: TaskMessage): void {
+    this.tasks.get(id)?.receive(message)
+  }
+
+  private services(attempt: Attempt, resources: ResourcePool): TaskHostServices {
+    const { job, graph, options, run, epoch, clock, files, secret } = this.options
+    const channel = (edge: VertexEdge, from: number, to: number) => this.channel(edge, from, to)
+    return {
+      job,
+      graph,
+      options,
+      run,
+      epoch,
+      attempt,
+      clock,
+      files,
+      secret,
+      resources,
+      storage: this.options.storageOf(attempt),
+      send: (message) => this.onTaskMessage(message),
+      wake: (task) => this.wake(task),
+      channelTo: channel,
+      channelFrom: channel,
+      countError: (operator, kind) => {
+        const counts = this.countsOf(operator)
+        if (kind === 'skipped') counts.skipped++
+        else counts.deadLetters++
+      },
+    }
+  }
+
+  private channel(edge: VertexEdge, from: number, to: number): LocalChannel {
+    const id = `${edge.id}#${from}#${to}`
+    let channel = this.channels.get(id)
+    if (channel === undefined) {
+      const sender = `${edge.from}#${from}` as TaskId
+      const receiver = `${edge.to}#${to}` as TaskId
+      channel = new LocalChannel(
+        this.options.options.channelCapacity,
+        () => this.wake(receiver),
+        () => this.wake(sender),
+      )
+      this.channels.set(id, channel)
+    }
+    return channel
+  }
+
+  private wake(id: TaskId): void {
+    const task = this.tasks.get(id)
+    if (task !== undefined) this.scheduler.wake(task)
+  }
+
+  private onTaskMessage(message: FromTaskHost): void {
+    const isEnd = message.kind === 'finished' || message.kind === 'canceled' || message.kind === 'failed'
+    if (!isEnd) return this.options.send(message)
+    const task = this.tasks.get(message.task)
+    if (task !== undefined) {
+      addCounts(this.counted, task)
+      this.tasks.delete(message.task)
+      this.scheduler.remove(task)
+    }
+    void this.closeResourcesWhenLast().then(() => this.options.send(message))
+  }
+
+  private async closeResourcesWhenLast(): Promise<void> {
+    if (this.tasks.size > 0 || this.opening.size > 0) return
+    const { resources } = this
+    this.resources = null
+    this.channels = new Map()
+    try {
+      await resources?.close()
+    } catch {
+      // Closing comes after everything that matters: a resource that cannot close cannot fail a job that has ended.
+    }
+  }
+
+  private countsOf(operator: OperatorId) {
+    let counts = this.counted.get(operator)
+    if (counts === undefined) {
+      counts = { recordsIn: 0, recordsOut: 0, skipped: 0, deadLetters: 0 }
+      this.counted.set(operator, counts)
+    }
+    return counts
+  }
+}
+
+function addCounts(into: Map<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>, task: Task): void {
+  for (const node of task.operators) {
+    const counts = into.get(node.id) ?? { recordsIn: 0, recordsOut: 0, skipped: 0, deadLetters: 0 }
+    counts.recordsIn += node.recordsIn
+    counts.recordsOut += node.recordsOut
+    into.set(node.id, counts)
+  }
+}
