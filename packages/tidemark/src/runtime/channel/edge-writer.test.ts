@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { recordBatch, type StreamElement } from '../../core/element.ts'
+import { checkpointId } from '../../core/ids.ts'
+import { EdgeWriter } from './edge-writer.ts'
+import { LocalChannel } from './local-channel.ts'
+
+function makeChannels(count: number, capacity: number): LocalChannel[] {
+  return Array.from({ length: count }, () => new LocalChannel(capacity, () => {}, () => {}))
+}
+
+/** Everything a channel has, as records and names of events. */
+function read(channel: LocalChannel, into: unknown[]): void {
+  for (let next = channel.poll(); next !== undefined; next = channel.poll()) into.push(...flatten(next))
+}
+
+function flatten(element: StreamElement): unknown[] {
+  if (element.kind === 'records') return [...element.values]
+  return [element.kind === 'barrier' ? `barrier ${element.checkpoint}` : element.kind]
+}
+
+describe('an edge writer', () => {
+  it('keeps the order per channel, loses nothing, and puts every event behind what was written before it', () => {
+    const command = fc.oneof(
+      fc.record({ write: fc.array(fc.nat(99), { minLength: 1, maxLength: 6 }) }),
+      fc.constant('event' as const),
+      fc.constant('flush' as const),
+      fc.constant('consume' as const),
+    )
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 3 }), fc.array(command), (count, capacity, batchSize, commands) => {
+        const channels = makeChannels(count, capacity)
+        const writer = new EdgeWriter(channels, (record) => (record as number) % count, batchSize)
+        const expected: unknown[][] = channels.map(() => [])
+        const received: unknown[][] = channels.map(() => [])
+        let checkpoint = 0
+        for (const step of commands) {
+          if (step === 'event') {
+            checkpoint++
+            writer.event({ kind: 'barrier', checkpoint: checkpointId(checkpoint), timestamp: 0, options: { purpose: 'checkpoint', alignment: 'aligned' } })
+            for (const list of expected) list.push(`barrier ${checkpoint}`)
+          } else if (step === 'flush') writer.flush()
+          else if (step === 'consume') {
+            channels.forEach((channel, index) => read(channel, received[index]!))
+            writer.drain()
+          } else {
+            writer.write(recordBatch(step.write))
+            for (const value of step.write) expected[value % count]!.push(value)
+          }
+        }
+        writer.flush()
+        do channels.forEach((channel, index) => read(channel, received[index]!))
+        while (!writer.drain())
+        channels.forEach((channel, index) => read(channel, received[index]!))
+        expect(received).toEqual(expected)
+      }),
+    )
+  })
+
+  it('is full exactly while something waits in front of a full channel', () => {
+    const [channel] = makeChannels(1, 1)
+    const writer = new EdgeWriter([channel!], null, 1)
+    writer.write(recordBatch([1]))
+    expect(writer.isFull).toBe(false)
+    writer.write(recordBatch([2]))
+    expect(writer.isFull).toBe(true)
+    channel!.poll()
+    expect(writer.drain()).toBe(true)
+    expect(writer.isFull).toBe(false)
+  })
+
+  it('carries timestamps with their records, NaN for those without', () => {
+    const [channel] = makeChannels(1, 10)
+    const writer = new EdgeWriter([channel!], () => 0, 3)
+    writer.write(recordBatch(['a']))
+    writer.write(recordBatch(['b', 'c'], [5, 6]))
+    expect(channel!.poll()).toMatchObject({ values: ['a', 'b', 'c'], timestamps: [Number.NaN, 5, 6] })
+  })
+})
