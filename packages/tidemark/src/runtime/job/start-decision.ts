@@ -25,10 +25,10 @@ export interface StartFacts {
 
 export type StartDecision =
   /** The same run goes on from its newest checkpoint. */
-  | { readonly kind: 'continue'; readonly run: RunId; readonly restore: StartCheckpoint }
+  | { readonly kind: 'continue'; readonly path: string }
   /** A new run, from nothing. */
   | { readonly kind: 'new' }
-  /** A new run that starts from this checkpoint (`path`: read it again when it is not one of the facts). */
+  /** A new run that starts from the checkpoint at `path`, which need not be one of the facts. */
   | { readonly kind: 'new-from'; readonly path: string }
   | { readonly kind: 'refuse'; readonly error: TidemarkError }
 
@@ -55,7 +55,7 @@ export function decideStart(facts: StartFacts): StartDecision {
 function goOn(facts: StartFacts, previous: JobRecord): StartDecision {
   if (isError(facts.checkpoints)) return refuse(explainDamage(facts.checkpoints))
   const newest = facts.checkpoints.at(-1)
-  if (newest !== undefined) return { kind: 'continue', run: previous.run, restore: newest }
+  if (newest !== undefined) return { kind: 'continue', path: newest.path }
   // Stopped before its first checkpoint: what it was started from still holds all that it knew.
   return previous.from === null ? { kind: 'new' } : newFrom(previous.from)
 }
@@ -63,8 +63,7 @@ function goOn(facts: StartFacts, previous: JobRecord): StartDecision {
 function fromOwnRun(facts: StartFacts, previous: JobRecord, from: StartCheckpoint): StartDecision {
   const newest = isError(facts.checkpoints) ? undefined : facts.checkpoints.at(-1)
   const isNewest = newest !== undefined && from.checkpoint >= newest.checkpoint
-  if (isNewest)
-    return hasEnded(previous) ? newFrom(from.path) : { kind: 'continue', run: previous.run, restore: newest }
+  if (isNewest) return hasEnded(previous) ? newFrom(from.path) : { kind: 'continue', path: newest.path }
   if (!facts.hasTransactionalSinks || facts.allowDuplicates) return newFrom(from.path)
   const than = newest === undefined ? 'the newest one, which cannot be read' : `checkpoint ${newest.checkpoint}`
   return refuse(

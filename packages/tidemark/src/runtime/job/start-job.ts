@@ -14,6 +14,8 @@ export interface StartRequest {
   /** The user accepts that results come twice. */
   readonly allowDuplicates: boolean
   readonly hasTransactionalSinks: boolean
+  /** Throws when the job cannot go on from this checkpoint; asked before anything is written. */
+  accept?(restore: CompletedCheckpoint): void
 }
 
 export interface JobStart {
@@ -37,41 +39,21 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
     epoch: previous?.epoch ?? epoch(0),
   })
   const from = request.from === null ? null : await reading.load(request.from)
-  const checkpoints = previous === null ? [] : await listOrDamage(reading)
+  const found = previous === null ? [] : await listOrDamage(reading)
   const decision = decideStart({
     ...request,
     previous,
-    checkpoints: Array.isArray(checkpoints) ? checkpoints.map(toStartCheckpoint) : (checkpoints as TidemarkError),
+    checkpoints: found instanceof Error ? found : found.map(toStartCheckpoint),
     from: from === null ? null : toStartCheckpoint(from),
   })
-  switch (decision.kind) {
-    case 'refuse':
-      throw decision.error
-    case 'continue': {
-      const restore = (checkpoints as readonly CompletedCheckpoint[]).find(
-        ({ checkpoint }) => checkpoint === decision.restore.checkpoint,
-      )
-      const started = await directory.startRun({ kind: 'continue' })
-      return { ...started, storage: storageOf(files, directory, started), restore: restore ?? null }
-    }
-    case 'new': {
-      const started = await directory.startRun({ kind: 'new', from: null })
-      return { ...started, storage: storageOf(files, directory, started), restore: null }
-    }
-    case 'new-from': {
-      const restore = await reading.load(decision.path)
-      const started = await directory.startRun({ kind: 'new', from: restore.path })
-      return { ...started, storage: storageOf(files, directory, started), restore }
-    }
-  }
-}
-
-function storageOf(
-  files: FileSystem,
-  directory: JobDirectory,
-  started: { readonly run: RunId; readonly epoch: Epoch },
-): FileCheckpointStorage {
-  return new FileCheckpointStorage({ files, directory: directory.path, ...started })
+  if (decision.kind === 'refuse') throw decision.error
+  const restore = decision.kind === 'new' ? null : await reading.load(decision.path)
+  if (restore !== null) request.accept?.(restore)
+  const started = await directory.startRun(
+    decision.kind === 'continue' ? { kind: 'continue' } : { kind: 'new', from: restore?.path ?? null },
+  )
+  const storage = new FileCheckpointStorage({ files, directory: directory.path, ...started })
+  return { ...started, storage, restore }
 }
 
 /** Damage is a fact for the decision; anything else that fails ends the start. */

@@ -215,7 +215,7 @@ export class MemoryTree {
   }
 
   syncDirectory(path: string): void {
-    const node = this.find(path)
+    const node = segments(path).length === 0 ? this.#root : this.#place(path, 'sync-directory').node
     if (node === undefined) throw fileError('ENOENT', 'sync-directory', path)
     if (node instanceof MemoryFile) throw fileError('ENOTDIR', 'sync-directory', path)
     this.#makeDurable(node, Number.POSITIVE_INFINITY)
