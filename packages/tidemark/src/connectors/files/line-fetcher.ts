@@ -57,7 +57,9 @@ export class LineFetcher {
     const change = describeChange(this.split, await this.files.stat(this.split.path))
     if (change !== null) throw this.changed(change)
     if (this.split.isAligned) {
-      if (this.offset > 0 && (await this.read(this.offset - 1, 1))[0] !== NEWLINE) {
+      // At the end of the split, what is before may be a last line without a line break.
+      const isStart = this.offset === 0 || this.offset >= this.split.end
+      if (!isStart && (await this.read(this.offset - 1, 1))[0] !== NEWLINE) {
         throw this.changed(`no line starts at byte ${this.offset} any more`)
       }
     } else this.offset = await this.findFirstLine()

@@ -94,7 +94,7 @@ export async function makeDurableDirectory(files: FileSystem, path: string): Pro
   const missing: string[] = []
   for (let at = path; at !== '' && (await files.stat(at)) === null; at = parentOf(at)) missing.push(at)
   await files.makeDirectory(path)
-  for (const created of missing.reverse()) await files.syncDirectory(parentOf(created) || '.')
+  for (const created of missing.toReversed()) await files.syncDirectory(parentOf(created) || '.')
 }
 
 function parentOf(path: string): string {
