@@ -19,6 +19,19 @@ const decode = (bytes: Uint8Array) => {
   return value
 }
 
+const hex = (value: unknown) => Buffer.from(encode(value)).toString('hex')
+
+const mustNotCrash = (bytes: Uint8Array) => {
+  let value: unknown
+  try {
+    value = valueCodec.decode(new ByteBufferReader(bytes))
+  } catch (error) {
+    if (!isTidemarkError(error) || error.code !== 'CORRUPT_DATA') throw error
+    return
+  }
+  encode(value)
+}
+
 const hole = Symbol('hole')
 const { value: anyValue } = fc.letrec<{ value: unknown; leaf: unknown }>((tie) => ({
   leaf: fc.oneof(
@@ -99,7 +112,6 @@ describe('the value codec', () => {
   })
 
   it('pins its layout', () => {
-    const hex = (value: unknown) => Buffer.from(encode(value)).toString('hex')
     expect(hex(undefined)).toBe('00')
     expect(hex([null, false, true])).toBe('0b03010203')
     expect(hex(-3)).toBe('0405')
@@ -160,16 +172,6 @@ describe('the value codec', () => {
   })
 
   it('answers random bytes and damaged encodings with a value or CORRUPT_DATA, never with anything else', () => {
-    const mustNotCrash = (bytes: Uint8Array) => {
-      let value: unknown
-      try {
-        value = valueCodec.decode(new ByteBufferReader(bytes))
-      } catch (error) {
-        if (!isTidemarkError(error) || error.code !== 'CORRUPT_DATA') throw error
-        return
-      }
-      encode(value)
-    }
     fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), mustNotCrash), { numRuns: 5000 })
     fc.assert(
       fc.property(

@@ -156,18 +156,16 @@ function dealList(
   subtask: number,
 ): readonly ListPart[] {
   const present = parts.filter((part) => part !== null)
-  const whole = (snapshot: ListStateSnapshot): ListPart => ({ snapshot, first: 0, count: snapshot.items })
-  switch (present[0]!.mode) {
-    case 'union':
-      return present.filter(({ items }) => items > 0).map(whole)
-    case 'broadcast':
-      return [whole(present[subtask % present.length]!)]
-    case 'split': {
-      if (parts.length !== parallelism) return dealItems(present, parallelism, subtask)
-      const own = parts[subtask] ?? null
-      return own === null || own.items === 0 ? [] : [whole(own)]
-    }
-  }
+  const { mode } = present[0]!
+  if (mode === 'union') return present.filter(({ items }) => items > 0).map(whole)
+  if (mode === 'broadcast') return [whole(present[subtask % present.length]!)]
+  if (parts.length !== parallelism) return dealItems(present, parallelism, subtask)
+  const own = parts[subtask] ?? null
+  return own === null || own.items === 0 ? [] : [whole(own)]
+}
+
+function whole(snapshot: ListStateSnapshot): ListPart {
+  return { snapshot, first: 0, count: snapshot.items }
 }
 
 /** Run number `subtask` when all items, in order, are cut into `parallelism` runs whose lengths differ by one at most. */
