@@ -75,8 +75,8 @@ export function requireSink(what: string, value: unknown, at: string | undefined
   if (!hasMark(value, SINK)) {
     throw invalidJob(`${what} is not a sink: got ${show(value)}`, `Give what a connector's sink function returns.`, at)
   }
-  const { delivery, createCommitter } = value as unknown as Sink<unknown>
-  if (delivery === 'exactly-once' && typeof createCommitter !== 'function') {
+  const sink = value as unknown as Sink<unknown>
+  if (sink.delivery === 'exactly-once' && sink.createCommitter === undefined) {
     throw invalidJob(
       `${what} promises exactly-once delivery but cannot commit`,
       'Add createCommitter to the sink, or declare at-least-once.',

@@ -32,7 +32,7 @@ export type Ports = Readonly<Record<string, StreamHandle<unknown>>>
 export type Job<Params = unknown, P = unknown> = JobDefinition<Params, P>
 
 /** The streams that the build function of a job returned. */
-export type PortsOf<J> = J extends JobDefinition<never, infer P> ? P : never
+export type PortsOf<J> = J extends { readonly [JOB]: { readonly ports?: infer P } } ? P : never
 
 /** A job with parameters. */
 export interface JobOptions<Params, P extends Ports | void> {

@@ -9,7 +9,7 @@ import type { Handles, StateDeclarations } from './state.ts'
  * What a callback may return. `void` alone would let asynchronous functions in, whose work the engine could neither wait for nor
  * repeat after a crash.
  */
-export type Nothing<Text extends string = ProblemTexts['callbackReturnsOther']> = void | undefined | Problem<Text>
+export type Nothing<Text extends string> = void | undefined | Problem<Text>
 
 /** What every callback of a process gets. Valid only during the call. */
 export interface CallbackContext<O, U> {
@@ -46,9 +46,9 @@ export interface ProcessDeclarations<S, O, U> {
 
 /** A step of one's own on a stream without keys. */
 export interface Process<in T, S, O, U> extends ProcessDeclarations<S, O, U>, NamedStepOptions<T> {
-  onRecord(record: T, context: ProcessContext<Handles<S>, O, U>): Nothing
+  onRecord(record: T, context: ProcessContext<Handles<S>, O, U>): Nothing<ProblemTexts['callbackReturnsOther']>
   /** The input has ended by itself: the last chance to emit. Not called when the job is stopped. */
-  onEnd?(context: EndContext<Handles<S>, O, U>): Nothing
+  onEnd?(context: EndContext<Handles<S>, O, U>): Nothing<ProblemTexts['callbackReturnsOther']>
 }
 
 /** What `onEnd` gets. */
@@ -58,7 +58,7 @@ export interface EndContext<State, O, U> extends CallbackContext<O, U> {
 
 /** A step of one's own on a stream with keys. */
 export interface KeyedProcess<in T, K, S, O, U> extends ProcessDeclarations<S, O, U>, NamedStepOptions<T> {
-  onRecord(record: T, context: KeyedContext<K, Handles<S>, O, U>): Nothing
+  onRecord(record: T, context: KeyedContext<K, Handles<S>, O, U>): Nothing<ProblemTexts['callbackReturnsOther']>
 }
 
 /** Gives a keyed process its types where it stands by itself, to be used by several jobs or tests. */

@@ -1,5 +1,5 @@
 import { type OpenContext, type Resource, RESOURCE, type Secret, SECRET } from '../core/resource.ts'
-import { requireFunction, requireName, requireOneOf } from './arguments.ts'
+import { requireFunction, requireName, requireObject, requireOneOf } from './arguments.ts'
 import { callSite } from './call-site.ts'
 
 /** How a resource is opened and closed. */
@@ -25,9 +25,8 @@ export type Opened<U> = { readonly [Name in keyof U]: U[Name] extends Resource<i
 export function resource<R>(name: string, definition: ResourceDefinition<R>): Resource<R> {
   const at = callSite(resource)
   requireName('a resource', name, at)
-  requireFunction(`open of resource '${name}'`, definition?.open, at)
-  if (definition.close !== undefined) requireFunction(`close of resource '${name}'`, definition.close, at)
-  const per = definition.per ?? 'worker'
+  requireDefinition(`resource '${name}'`, definition, at)
+  const { per = 'worker' } = definition
   requireOneOf(`per of resource '${name}'`, per, ['worker', 'task'], at)
   return {
     [RESOURCE]: {},
@@ -36,6 +35,12 @@ export function resource<R>(name: string, definition: ResourceDefinition<R>): Re
     open: (context) => definition.open(context),
     ...(definition.close === undefined ? {} : { close: (value: R) => definition.close?.(value) }),
   }
+}
+
+function requireDefinition(what: string, definition: unknown, at: string | undefined): void {
+  requireObject(`the definition of ${what}`, definition, at)
+  requireFunction(`open of ${what}`, definition.open, at)
+  if (definition.close !== undefined) requireFunction(`close of ${what}`, definition.close, at)
 }
 
 /**

@@ -12,7 +12,7 @@ import type {
   StateOptions,
   Value,
 } from '../core/state.ts'
-import { invalidJob } from './arguments.ts'
+import { invalidJob, requireFunction, requireObject } from './arguments.ts'
 import { callSite } from './call-site.ts'
 import type { Widen } from './key.ts'
 import type { Problem, ProblemTexts } from './problem.ts'
@@ -118,6 +118,7 @@ export function map<K extends Key, V>(options: StateOptions = {}): MapState<K, V
 
 /** A value per key to which others are added: `reducing<number>((a, b) => Math.max(a, b))`. */
 export function reducing<T>(reduce: (left: T, right: T) => T, options: StateOptions = {}): ReducingState<T> {
+  requireFunction('the function of reducing()', reduce, callSite(reducing))
   return { ...options, kind: 'reducing', reduce }
 }
 
@@ -126,7 +127,13 @@ export function aggregating<In, Acc, Out>(
   aggregate: AggregateFunction<In, Acc, Out>,
   options: StateOptions = {},
 ): AggregatingState<In, Out> {
-  return { ...options, kind: 'aggregating', aggregate: aggregate as AggregateFunction<In, unknown, Out> }
+  requireAggregate(aggregate, callSite(aggregating))
+  return { ...options, kind: 'aggregating', aggregate }
+}
+
+function requireAggregate(aggregate: unknown, at: string | undefined): void {
+  requireObject('the argument of aggregating()', aggregate, at)
+  for (const part of ['create', 'add', 'result']) requireFunction(`${part} of aggregating()`, aggregate[part], at)
 }
 
 /**
