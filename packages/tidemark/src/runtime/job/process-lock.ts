@@ -7,6 +7,11 @@ import { acquireSocketFile } from './socket-file-lock.ts'
 
 const ANSWER_TIMEOUT_MS = 1000
 const TRIES = 5
+/**
+ * Fills the address to its 108 bytes: Node 20 pads shorter abstract names with zeros, later versions do not, and the same directory must have
+ * the same address in both.
+ */
+const ABSTRACT_DIGEST_LENGTH = 108 - '\0tidemark-'.length
 
 /** A lock that this process holds. It neither keeps the process alive nor outlives it. */
 export interface ProcessLock {
@@ -25,7 +30,8 @@ export type LockKind = 'abstract' | 'pipe' | 'socket-file'
  */
 export async function acquireLock(directory: string, kind: LockKind = defaultKind()): Promise<ProcessLock> {
   const path = await realpath(directory)
-  const name = `tidemark-${createHash('sha256').update(path).digest('hex').slice(0, 24)}`
+  const digest = createHash('sha512').update(path).digest('hex')
+  const name = `tidemark-${digest.slice(0, kind === 'abstract' ? ABSTRACT_DIGEST_LENGTH : 24)}`
   const outcome = kind === 'socket-file' ? await acquireSocketFile(name, listen, probe) : await acquireName(kind, name)
   if (outcome.kind === 'taken') throw locked(directory, outcome.pid)
   return {

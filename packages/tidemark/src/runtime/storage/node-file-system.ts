@@ -16,7 +16,7 @@ export class NodeFileSystem implements FileSystem {
       // The size bounds the allocation: `length` may come from a damaged file.
       const { size } = await file.stat()
       const bytes = new Uint8Array(Math.max(0, Math.min(length, size - offset)))
-      if (bytes.length === 0 && length > 0) await file.read(new Uint8Array(1), 0, 1, 0) // EISDIR for directories
+      if (bytes.length === 0) await file.read(new Uint8Array(1), 0, 1, 0) // EISDIR for directories
       let filled = 0
       while (filled < bytes.length) {
         const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, offset + filled)

@@ -187,7 +187,10 @@ async function perform(files: FileSystem, root: string, step: Operation, writers
         await files.rename(at, `${root}/${step.to}`)
         return 'renamed'
       case 'link':
-        return await files.link(at, `${root}/${step.to}`)
+        await files.link(at, `${root}/${step.to}`)
+        return 'linked'
+      default:
+        return unreachable(step)
     }
   } catch (error) {
     return error instanceof Error && 'code' in error ? error.code : error

@@ -100,8 +100,7 @@ export function sampleManifest(
     topologyHash: 'cafe',
     plan: { version: 1, job: SAMPLE_JOB, operators: [], edges: [] },
     maxParallelism: 128,
-    vertices:
-      tasks.length === 0 ? [] : [{ vertex: VERTEX, operators: [OPERATOR], parallelism: tasks.length, tasks }],
+    vertices: tasks.length === 0 ? [] : [{ vertex: VERTEX, operators: [OPERATOR], parallelism: tasks.length, tasks }],
     enumerators: [
       {
         operator: OPERATOR,
