@@ -62,6 +62,7 @@ export function defineJob(nameOrOptions: unknown, build?: unknown): Job {
   return Object.freeze({
     [JOB]: {},
     name,
+    takesParams: params !== undefined,
     resolveParams: (raw: unknown) => resolveParams(name, params, raw),
     build: (resolved: unknown) => buildJob(name, makeSteps as unknown as Build, resolved),
   })

@@ -9,7 +9,7 @@ export interface Output<T> {
 }
 
 /** An output is declared by `output<T>()`, or by a schema, of which the type is taken; records are not validated. */
-export type OutputDeclaration = Output<unknown> | StandardSchema<unknown>
+type OutputDeclaration = Output<unknown> | StandardSchema<unknown>
 
 /** Declared outputs by name. */
 export type OutputDeclarations = Readonly<Record<string, OutputDeclaration>>

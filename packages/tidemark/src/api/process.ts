@@ -12,7 +12,7 @@ import type { Handles, StateDeclarations } from './state.ts'
 export type Nothing<Text extends string> = void | undefined | Problem<Text>
 
 /** What every callback of a process gets. Valid only during the call. */
-export interface CallbackContext<O, U> {
+interface CallbackContext<O, U> {
   /** One function per declared output. */
   readonly emit: Emitters<O>
   /** The opened resources. */
@@ -52,7 +52,7 @@ export interface Process<in T, S, O, U> extends ProcessDeclarations<S, O, U>, Na
 }
 
 /** What `onEnd` gets. */
-export interface EndContext<State, O, U> extends CallbackContext<O, U> {
+interface EndContext<State, O, U> extends CallbackContext<O, U> {
   readonly state: State
 }
 

@@ -64,7 +64,7 @@ export interface BroadcastState<K, V> extends StateOptions {
 }
 
 /** Any declared state. */
-export interface StateDeclaration extends StateOptions {
+interface StateDeclaration extends StateOptions {
   readonly kind: StateDescriptor['kind']
 }
 
@@ -145,7 +145,7 @@ export function broadcastMap<K extends Key, V>(options: StateOptions = {}): Broa
 }
 
 /** What a handler gets for a declared state. */
-export type Handle<S> =
+type Handle<S> =
   S extends DefaultedState<infer T>
     ? Value<T, never>
     : S extends ValueState<infer T>

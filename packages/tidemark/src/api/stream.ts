@@ -11,7 +11,7 @@ import type { KeyedStates, OperatorStates, StateDeclarations } from './state.ts'
 export const STREAM = Symbol.for('tidemark.stream')
 
 /** What `map` may return: any value, but neither a promise nor nothing. */
-export type Mapped<R> = [R] extends [never]
+type Mapped<R> = [R] extends [never]
   ? R
   : [Extract<R, PromiseLike<unknown>>] extends [never]
     ? [R] extends [void]
