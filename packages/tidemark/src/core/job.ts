@@ -82,6 +82,8 @@ export interface BuiltJob {
 export interface JobDefinition<Params = unknown, Ports = unknown> {
   readonly [JOB]: { readonly params?: Params; readonly ports?: Ports }
   readonly name: string
+  /** The job has a schema of parameters. */
+  readonly takesParams: boolean
   /** Validates and completes raw parameters by the job's schema; `INVALID_PARAMS`. */
   resolveParams(raw: unknown): Promise<Params>
   /** `INVALID_JOB` with both call sites for duplicate names, and so on. */
