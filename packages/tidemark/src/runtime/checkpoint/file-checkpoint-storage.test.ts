@@ -110,6 +110,25 @@ describe('file checkpoint storage', () => {
     expect((await start.storage.list()).map(({ checkpoint }) => checkpoint)).toEqual([1])
   })
 
+  it.each(['torn', 'error'] as const)(
+    'says that nobody knows when the rename fails (%s) and reading again fails too, and then deletes nothing',
+    async (fault) => {
+      const { disk, start, runPath } = await started()
+      let isRenamed = false
+      disk.inject(({ kind }) => {
+        if (isRenamed) return kind === 'sync-directory' ? undefined : new Error('EIO')
+        if (kind !== 'rename') return undefined
+        isRenamed = true
+        return fault === 'torn' ? 'torn' : new Error('EIO')
+      })
+      await expect(writeSample(start, 1)).rejects.toMatchObject({ code: 'STORAGE_OUTCOME_UNKNOWN' })
+      disk.inject(undefined)
+      const before = disk.paths(runPath)
+      await start.storage.discard(checkpointId(1))
+      expect(disk.paths(runPath)).toEqual(before)
+    },
+  )
+
   it('makes the newest checkpoint it lists durable, for its writer may have died before that', async () => {
     for (let seed = 0; seed < 20; seed++) {
       const { disk, start } = await started()

@@ -23,6 +23,30 @@ describe('the directory of a job', () => {
     }
   })
 
+  it('makes durable what a start that was killed at any operation has left', async () => {
+    let isKilled = true
+    for (let index = 0; isKilled; index++) {
+      for (let seed = 0; seed < 8; seed++) {
+        const disk = new MemoryFileSystem()
+        let count = 0
+        const killed = new Promise<boolean>((resolve) => {
+          disk.inject(() => {
+            if (count++ !== index) return undefined
+            disk.kill()
+            resolve(true)
+            return undefined
+          })
+        })
+        const first = startSample(disk.attach(), new SeededRandom(1)).then(() => false)
+        isKilled = await Promise.race([killed, first])
+        disk.inject(undefined)
+        const { epoch } = await startSample(disk, new SeededRandom(2))
+        disk.crash(new SeededRandom(seed))
+        expect((await open(disk)).previous?.epoch).toBe(epoch)
+      }
+    }
+  })
+
   it('keeps the run and raises the epoch when the run goes on; a new run has a new id', async () => {
     const disk = new MemoryFileSystem()
     const first = await startSample(disk, new SeededRandom(1))
