@@ -37,11 +37,6 @@ export class AttemptTasks {
     return this.runningCount === 0 && this.dataFinishedCount > 0
   }
 
-  /** Some tasks wait to be released. */
-  get isAnyDeparting(): boolean {
-    return this.departing.size > 0
-  }
-
   all(): Iterable<CoordinatedTask> {
     return this.tasks.values()
   }

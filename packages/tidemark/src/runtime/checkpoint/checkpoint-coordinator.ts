@@ -258,12 +258,21 @@ export class CheckpointCoordinator {
 
   private triggerDue(running: RunningAttempt, time: EventTime): void {
     if (running.tasks.livingCount === 0) return this.failRequests('every task of the job has ended')
-    // Those behind a departing task would get this trigger before the barriers that the departing task still owes them.
-    while (!running.tasks.isAnyDeparting) {
+    while (this.isPlanSettled(running)) {
       const decision = this.decider.next(this.facts(running, time.at))
       if (decision === null) return
       this.trigger(running, decision.request, time)
     }
+  }
+
+  /**
+   * No checkpoint under way includes a task that takes part in new ones no more. Otherwise those behind such a task could get a new trigger, sent to them
+   * directly, before the older barrier that is still in their channels: the older checkpoint could never complete.
+   */
+  private isPlanSettled({ tasks }: RunningAttempt): boolean {
+    return [...this.pending.values()].every(
+      ({ phase, participants }) => phase !== 'collecting' || participants.size === tasks.livingCount,
+    )
   }
 
   private trigger({ attempt, tasks }: RunningAttempt, request: CheckpointRequest | null, { at, now }: EventTime): void {
@@ -291,7 +300,7 @@ export class CheckpointCoordinator {
   }
 
   private planWake(running: RunningAttempt, at: number): void {
-    const canTrigger = !running.isFailing && running.tasks.livingCount > 0 && !running.tasks.isAnyDeparting
+    const canTrigger = !running.isFailing && running.tasks.livingCount > 0 && this.isPlanSettled(running)
     const triggerAt = canTrigger ? this.decider.deadline(this.facts(running, at)) : null
     const deadlines = [...this.pending.values()]
       .filter(({ phase }) => phase === 'collecting')
