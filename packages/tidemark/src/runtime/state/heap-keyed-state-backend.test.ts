@@ -445,6 +445,19 @@ describe('the keyed state backend in memory', () => {
     expect([...handles.map].map(([key]) => key)).toEqual(["a'", "b'", "c'"])
   })
 
+  it('stores every NaN, also one with the bits that mark absence inside', () => {
+    const nan = new DataView(new ArrayBuffer(8))
+    nan.setUint32(0, 0x7ff80000)
+    nan.setUint32(4, 0x7dea0001)
+    const { backend, handles } = makeSite(1)
+    backend.setCurrentKey('k')
+    handles.value.set(nan.getFloat64(0))
+    expect(handles.value.get()).toBeNaN()
+    const restored = makeSite(1)
+    restore(restored, new Writing(backend).finish())
+    expect(see(restored, 'k').value).toBeNaN()
+  })
+
   it('gives a fresh initial value each time', () => {
     const states: Record<string, StateDescriptor> = { value: { kind: 'value', initial: () => ({ n: 0 }) } }
     const { backend, handles } = makeSite(1, { states })

@@ -46,8 +46,8 @@ export class KeyGroupTable {
   private hashes = new Int32Array(FIRST_CAPACITY)
   /** How many states of the slot's key are stored. */
   private stored = new Uint16Array(FIRST_CAPACITY)
-  /** Slot + 1, 0 for none; linear probing, at most half full. */
-  private index = new Int32Array(FIRST_CAPACITY * 2)
+  /** Pairs of slot + 1 (0 for none) and hash, side by side to share a cache line; linear probing, at most half full. */
+  private index = new Int32Array(FIRST_CAPACITY * 4)
   private shift = 32 - Math.log2(FIRST_CAPACITY * 2)
 
   constructor(keyGroup: number, states: number) {
@@ -66,14 +66,15 @@ export class KeyGroupTable {
 
   /** The slot of a key, or -1. */
   find(identity: unknown, hash: number): number {
-    const { index, hashes, identities } = this
+    const { index } = this
     const mask = index.length - 1
-    let at = Math.imul(hash, GOLDEN) >>> this.shift
+    const wanted = hash | 0
+    let at = (Math.imul(wanted, GOLDEN) >>> this.shift) << 1
     for (;;) {
       const slot = index[at]! - 1
       if (slot < 0) return -1
-      if (hashes[slot] === (hash | 0) && identities[slot] === identity) return slot
-      at = (at + 1) & mask
+      if (index[at + 1] === wanted && this.identities[slot] === identity) return slot
+      at = (at + 2) & mask
     }
   }
 
@@ -161,21 +162,29 @@ export class KeyGroupTable {
   private link(slot: number): void {
     const { index } = this
     const mask = index.length - 1
-    let at = Math.imul(this.hashes[slot]!, GOLDEN) >>> this.shift
-    while (index[at] !== 0) at = (at + 1) & mask
+    const hash = this.hashes[slot]!
+    let at = this.home(hash)
+    while (index[at] !== 0) at = (at + 2) & mask
     index[at] = slot + 1
+    index[at + 1] = hash
+  }
+
+  /** Where the search for a hash begins. */
+  private home(hash: number): number {
+    return (Math.imul(hash, GOLDEN) >>> this.shift) << 1
   }
 
   /** Takes a slot out of the index, moving later ones of the same run up (no tombstones). */
   private unlink(slot: number): void {
-    const { index, hashes } = this
+    const { index } = this
     const mask = index.length - 1
-    let hole = Math.imul(hashes[slot]!, GOLDEN) >>> this.shift
-    while (index[hole] !== slot + 1) hole = (hole + 1) & mask
-    for (let at = (hole + 1) & mask; index[at] !== 0; at = (at + 1) & mask) {
-      const home = Math.imul(hashes[index[at]! - 1]!, GOLDEN) >>> this.shift
-      if (((at - home) & mask) >= ((at - hole) & mask)) {
+    let hole = this.home(this.hashes[slot]!)
+    while (index[hole] !== slot + 1) hole = (hole + 2) & mask
+    for (let at = (hole + 2) & mask; index[at] !== 0; at = (at + 2) & mask) {
+      const distance = (at - this.home(index[at + 1]!)) & mask
+      if (distance >= ((at - hole) & mask)) {
         index[hole] = index[at]!
+        index[hole + 1] = index[at + 1]!
         hole = at
       }
     }
@@ -192,7 +201,7 @@ export class KeyGroupTable {
     this.stored = new Uint16Array(capacity)
     this.stored.set(stored)
     for (const column of this.columns) column?.grow(capacity)
-    this.index = new Int32Array(capacity * 2)
+    this.index = new Int32Array(capacity * 4)
     this.shift--
     for (let slot = 0; slot < hashes.length; slot++) if (stored[slot]! > 0) this.link(slot)
   }

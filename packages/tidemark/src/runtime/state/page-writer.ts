@@ -9,7 +9,7 @@ import { valueCodec } from '../../core/value-codec.ts'
 import type { ListCell, MapCell } from './collection-cells.ts'
 import type { PagePart } from './key-group-table.ts'
 import { PRESENCE, SECTION } from './keyed-block.ts'
-import { ABSENT, type ColumnPart, valueInPart } from './state-column.ts'
+import { ABSENT, type ColumnPart, isAbsentWord, valueInPart } from './state-column.ts'
 
 /** Items of a list or map that are written before the slice's limit is looked at again. */
 const CHUNK_ITEMS = 64
@@ -40,11 +40,12 @@ function presenceBitmap(column: ColumnPart, slots: number): Presence {
   const bits = new Uint8Array((slots + 7) >> 3)
   let count = 0
   if (column.kind === 'numbers') {
-    const { present, from } = column
+    const { numbers, words, from } = column
     for (let slot = 0; slot < slots; slot++) {
-      const bit = present[from + slot]!
-      bits[slot >> 3]! |= bit << (slot & 7)
-      count += bit
+      const number = numbers[from + slot]!
+      if (number !== number && isAbsentWord(words, from + slot)) continue
+      bits[slot >> 3]! |= 1 << (slot & 7)
+      count++
     }
   }
   return { bits, count }
