@@ -31,7 +31,7 @@ export class IterableReader<T> implements SourceReader<T> {
   private asyncIterator: AsyncIterator<T> | null = null
   private queue: T[] = []
   private head = 0
-  private pulling: Promise<void> | null = null
+  private isPulling = false
   private hasEnded = false
   private hasMoreSplits = true
   private isClosed = false
@@ -140,16 +140,12 @@ export class IterableReader<T> implements SourceReader<T> {
   }
 
   private pull(): void {
-    if (this.pulling !== null || this.hasEnded || this.isClosed || this.asyncIterator === null) return
-    this.pulling = this.pullUntilFull(this.asyncIterator).then(
-      () => {
-        this.pulling = null
-      },
-      (error: unknown) => {
-        this.hasEnded = true
-        if (!this.isClosed) this.context.fail(this.failure(error))
-      },
-    )
+    if (this.isPulling || this.hasEnded || this.isClosed || this.asyncIterator === null) return
+    this.isPulling = true
+    this.pullUntilFull(this.asyncIterator).catch((error: unknown) => {
+      this.hasEnded = true
+      if (!this.isClosed) this.context.fail(this.failure(error))
+    })
   }
 
   private async pullUntilFull(iterator: AsyncIterator<T>): Promise<void> {
@@ -161,6 +157,8 @@ export class IterableReader<T> implements SourceReader<T> {
       if (this.hasEnded || this.queue.length - this.head === 1) this.context.wake()
       if (this.hasEnded) return
     }
+    // In the same step as the look at the queue: a poll in between would otherwise find nobody pulling and not start it again.
+    this.isPulling = false
   }
 
   private guarded<R>(call: () => R): R {

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { FileSystem } from '../../core/file-system.ts'
 import { attempt, epoch, operatorId, runId } from '../../core/ids.ts'
@@ -121,14 +121,27 @@ async function runUntilCrash(
   return outcome === 'finished'
 }
 
+async function withResults(isEndedInOrder: boolean): Promise<MemoryFileSystem> {
+  const disk = new MemoryFileSystem()
+  const run = process(disk, 1)
+  await run.start(FRESH, [])
+  await run.openWriters()
+  await run.write(0, ['one'])
+  await run.commit(await run.prepare())
+  if (isEndedInOrder) await run.close()
+  return disk
+}
+
 describe('a file sink', () => {
   it('keeps the contract of transactional sinks', async () => {
-    const environment = async () => {
-      const disk = new MemoryFileSystem()
-      const committed = async () => visible(disk)
-      return { create: () => textLines('/out'), files: disk, committed, leftovers: async () => pending(disk) }
-    }
-    const scenarios = await checkSinkContract<string>({ environment, record: (index) => `record ${index}` })
+    const scenarios = await checkSinkContract<string>({
+      environment: async () => {
+        const disk = new MemoryFileSystem()
+        const committed = async () => visible(disk)
+        return { create: () => textLines('/out'), files: disk, committed, leftovers: async () => pending(disk) }
+      },
+      record: (index) => `record ${index}`,
+    })
     expect(scenarios.length).toBeGreaterThan(4)
   })
 
@@ -281,17 +294,6 @@ describe('a file sink', () => {
 })
 
 describe('the directory of a file sink', () => {
-  async function withResults(isEndedInOrder: boolean): Promise<MemoryFileSystem> {
-    const disk = new MemoryFileSystem()
-    const run = process(disk, 1)
-    await run.start(FRESH, [])
-    await run.openWriters()
-    await run.write(0, ['one'])
-    await run.commit(await run.prepare())
-    if (isEndedInOrder) await run.close()
-    return disk
-  }
-
   it('is refused when it holds anything that this job did not write', async () => {
     const disk = new MemoryFileSystem()
     disk.put('/out/mine.txt', 'precious')

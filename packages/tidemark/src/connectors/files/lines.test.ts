@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { FileSystem } from '../../core/file-system.ts'
 import { SourceRun } from '../../testing/connector-contract/source-run.ts'
@@ -46,7 +46,7 @@ const anyText = fc
       { weight: 3, arbitrary: fc.string({ unit: 'binary', maxLength: 12 }) },
       { weight: 3, arbitrary: fc.string({ unit: 'grapheme-ascii', maxLength: 30 }) },
       fc.constantFrom('\n', '\r\n', '\n\n', '\r', 'é', '—', '😀'),
-      fc.nat(3).map((length) => 'x'.repeat(length * 3000)),
+      fc.nat(3).map((length) => 'x'.repeat(length * 1500)),
     ),
     { maxLength: 40 },
   )
@@ -69,7 +69,7 @@ describe('lines', () => {
           expect([...run.records].sort()).toEqual(texts.flatMap(naiveLines).sort())
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 200 },
     )
   })
 
@@ -79,7 +79,7 @@ describe('lines', () => {
         const files = disk({ '/in/a.txt': text })
         expect(await readAll(files, '/in/a.txt', { chunkSize })).toEqual(naiveLines(text))
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     )
   })
 
@@ -88,8 +88,8 @@ describe('lines', () => {
       fc.asyncProperty(
         anyText,
         anyText,
-        fc.integer({ min: 1, max: 5000 }),
-        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 20, max: 6000 }),
+        fc.integer({ min: 20, max: 6000 }),
         fc.nat(),
         async (left, right, chunkSize, splitSize, seed) => {
           const files = disk({ '/in/left': left, '/in/right': right })
@@ -97,7 +97,7 @@ describe('lines', () => {
             create: () => lines('/in', { chunkSize, splitSize }),
             files,
             random: new SeededRandom(seed),
-            positions: 12,
+            positions: 6,
           })
           expect([...records].sort()).toEqual([...naiveLines(left), ...naiveLines(right)].sort())
         },
