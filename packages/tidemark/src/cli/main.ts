@@ -1,0 +1,55 @@
+import { isTidemarkError } from '../core/errors.ts'
+import { parseCommandLine } from './command-line.ts'
+import { EXIT, exitCodeOfError } from './exit-codes.ts'
+import type { Host } from './host.ts'
+import { leave, nodeHost } from './node-host.ts'
+import type { Engine } from './run-command.ts'
+
+/** Does what the command line says and gives the exit code. What a command needs is loaded only then: `--version` answers at once. */
+export async function main(host: Host, loadEngine: () => Promise<Engine>): Promise<number> {
+  try {
+    const command = parseCommandLine(host.argv)
+    if (command.kind === 'run') {
+      const { runCommand } = await import('./run-command.ts')
+      return await runCommand(command, host, await loadEngine())
+    }
+    host.stdout.write(command.kind === 'version' ? await version() : await help(command.topic))
+    return EXIT.finished
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error
+    host.stderr.write(`tidemark: ${error.message}\n${error.action === undefined ? '' : `${error.action}\n`}`)
+    return exitCodeOfError(error.code)
+  }
+}
+
+async function version(): Promise<string> {
+  const { OWN_VERSION } = await import('../runtime/bundle/own-package.ts')
+  return `${OWN_VERSION}\n`
+}
+
+async function help(topic: 'all' | 'run'): Promise<string> {
+  const { generalHelp, runHelp } = await import('./help.ts')
+  return topic === 'run' ? runHelp() : generalHelp()
+}
+
+async function loadEngine(): Promise<Engine> {
+  const [{ bundleJob }, { loadJob }, { OWN_PACKAGE }, { run }] = await Promise.all([
+    import('../runtime/bundle/bundle-job.ts'),
+    import('../runtime/bundle/load-job.ts'),
+    import('../runtime/bundle/own-package.ts'),
+    import('../runtime/job/run.ts'),
+  ])
+  return {
+    async load(file) {
+      const bundle = await bundleJob(file)
+      return { job: await loadJob(bundle), warnings: bundle.warnings }
+    },
+    run,
+    ownPackage: OWN_PACKAGE,
+  }
+}
+
+/** What `bin/tidemark.js` calls. */
+export async function start(): Promise<void> {
+  leave(await main(nodeHost(), loadEngine))
+}
