@@ -6,7 +6,15 @@ import { EdgeWriter } from './edge-writer.ts'
 import { LocalChannel } from './local-channel.ts'
 
 function makeChannels(count: number, capacity: number): LocalChannel[] {
-  return Array.from({ length: count }, () => new LocalChannel(capacity, () => {}, () => {}))
+  return Array.from(
+    { length: count },
+    () =>
+      new LocalChannel(
+        capacity,
+        () => {},
+        () => {},
+      ),
+  )
 }
 
 /** Everything a channel has, as records and names of events. */
@@ -28,32 +36,43 @@ describe('an edge writer', () => {
       fc.constant('consume' as const),
     )
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 3 }), fc.array(command), (count, capacity, batchSize, commands) => {
-        const channels = makeChannels(count, capacity)
-        const writer = new EdgeWriter(channels, (record) => (record as number) % count, batchSize)
-        const expected: unknown[][] = channels.map(() => [])
-        const received: unknown[][] = channels.map(() => [])
-        let checkpoint = 0
-        for (const step of commands) {
-          if (step === 'event') {
-            checkpoint++
-            writer.event({ kind: 'barrier', checkpoint: checkpointId(checkpoint), timestamp: 0, options: { purpose: 'checkpoint', alignment: 'aligned' } })
-            for (const list of expected) list.push(`barrier ${checkpoint}`)
-          } else if (step === 'flush') writer.flush()
-          else if (step === 'consume') {
-            channels.forEach((channel, index) => read(channel, received[index]!))
-            writer.drain()
-          } else {
-            writer.write(recordBatch(step.write))
-            for (const value of step.write) expected[value % count]!.push(value)
+      fc.property(
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 3 }),
+        fc.array(command),
+        (count, capacity, batchSize, commands) => {
+          const channels = makeChannels(count, capacity)
+          const writer = new EdgeWriter(channels, (record) => (record as number) % count, batchSize)
+          const expected: unknown[][] = channels.map(() => [])
+          const received: unknown[][] = channels.map(() => [])
+          let checkpoint = 0
+          for (const step of commands) {
+            if (step === 'event') {
+              checkpoint++
+              writer.event({
+                kind: 'barrier',
+                checkpoint: checkpointId(checkpoint),
+                timestamp: 0,
+                options: { purpose: 'checkpoint', alignment: 'aligned' },
+              })
+              for (const list of expected) list.push(`barrier ${checkpoint}`)
+            } else if (step === 'flush') writer.flush()
+            else if (step === 'consume') {
+              channels.forEach((channel, index) => read(channel, received[index]!))
+              writer.drain()
+            } else {
+              writer.write(recordBatch(step.write))
+              for (const value of step.write) expected[value % count]!.push(value)
+            }
           }
-        }
-        writer.flush()
-        do channels.forEach((channel, index) => read(channel, received[index]!))
-        while (!writer.drain())
-        channels.forEach((channel, index) => read(channel, received[index]!))
-        expect(received).toEqual(expected)
-      }),
+          writer.flush()
+          do channels.forEach((channel, index) => read(channel, received[index]!))
+          while (!writer.drain())
+          channels.forEach((channel, index) => read(channel, received[index]!))
+          expect(received).toEqual(expected)
+        },
+      ),
     )
   })
 

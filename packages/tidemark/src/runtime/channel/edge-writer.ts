@@ -99,7 +99,13 @@ class OpenBatch {
   }
 
   take(): RecordBatch {
-    const batch: RecordBatch = { kind: 'records', values: this.values, timestamps: this.timestamps, origins: null, origin: null }
+    const batch: RecordBatch = {
+      kind: 'records',
+      values: this.values,
+      timestamps: this.timestamps,
+      origins: null,
+      origin: null,
+    }
     this.values = []
     this.timestamps = null
     return batch

@@ -14,7 +14,11 @@ describe('a local channel', () => {
     const steps = fc.array(fc.oneof(fc.record({ offer: fc.nat(5) }), fc.constant('poll' as const)), { maxLength: 200 })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 8 }), steps, (capacity, commands) => {
-        const channel = new LocalChannel(capacity, () => {}, () => {})
+        const channel = new LocalChannel(
+          capacity,
+          () => {},
+          () => {},
+        )
         const model: { element: StreamElement; weight: number }[] = []
         let next = 0
         for (const command of commands) {
@@ -35,7 +39,11 @@ describe('a local channel', () => {
 
   it('wakes the consumer at every element and the producer when a full channel gets room', () => {
     const calls: string[] = []
-    const channel = new LocalChannel(2, () => calls.push('data'), () => calls.push('room'))
+    const channel = new LocalChannel(
+      2,
+      () => calls.push('data'),
+      () => calls.push('room'),
+    )
     channel.offer(element(1, 1))
     channel.offer(element(2, 1))
     expect(channel.offer(element(3, 1))).toBe(false)

@@ -20,27 +20,49 @@ function edge(from: string, to: string, partitioning: Partitioning = 'forward', 
 }
 
 const plan = (operators: PlanOperator[], edges: PlanEdge[]): JobPlan => ({ version: 1, job: 'test', operators, edges })
-const shape = (graph: ReturnType<typeof executionGraph>) => graph.vertices.map((vertex) => vertex.operators.map((chained) => chained.operator.id))
+const shape = (graph: ReturnType<typeof executionGraph>) =>
+  graph.vertices.map((vertex) => vertex.operators.map((chained) => chained.operator.id))
 
 describe('the execution graph', () => {
   it('chains forward edges and cuts at hash edges', () => {
-    const graph = executionGraph(plan([operator('s', 0), operator('m'), operator('k'), operator('o')], [edge('s', 'm'), edge('m', 'k', 'hash'), edge('k', 'o')]), 2)
-    expect(shape(graph)).toEqual([['s', 'm'], ['k', 'o']])
+    const graph = executionGraph(
+      plan(
+        [operator('s', 0), operator('m'), operator('k'), operator('o')],
+        [edge('s', 'm'), edge('m', 'k', 'hash'), edge('k', 'o')],
+      ),
+      2,
+    )
+    expect(shape(graph)).toEqual([
+      ['s', 'm'],
+      ['k', 'o'],
+    ])
     expect(inputChannels(graph.vertices[1]!, 1).map(({ from }) => from)).toEqual([0, 1])
   })
 
   it('chains both branches of a fork, and cuts where branches meet', () => {
     const graph = executionGraph(
-      plan([operator('s', 0), operator('a'), operator('b'), operator('u')], [edge('s', 'a'), edge('s', 'b'), edge('a', 'u'), edge('b', 'u')]),
+      plan(
+        [operator('s', 0), operator('a'), operator('b'), operator('u')],
+        [edge('s', 'a'), edge('s', 'b'), edge('a', 'u'), edge('b', 'u')],
+      ),
       2,
     )
     expect(shape(graph)).toEqual([['s', 'a', 'b'], ['u']])
-    expect(inputChannels(graph.vertices[1]!, 1).map(({ edge: { id }, from }) => `${id}#${from}`)).toEqual(['a.0->u.0#1', 'b.0->u.0#1'])
+    expect(inputChannels(graph.vertices[1]!, 1).map(({ edge: { id }, from }) => `${id}#${from}`)).toEqual([
+      'a.0->u.0#1',
+      'b.0->u.0#1',
+    ])
   })
 
   it('turns a forward edge between different parallelisms into rebalance', () => {
     const graph = executionGraph(plan([operator('s', 0), operator('one', 1, 1)], [edge('s', 'one')]), 3)
-    expect(graph.edges.map(({ partitioning, fromParallelism, toParallelism }) => [partitioning, fromParallelism, toParallelism])).toEqual([['rebalance', 3, 1]])
+    expect(
+      graph.edges.map(({ partitioning, fromParallelism, toParallelism }) => [
+        partitioning,
+        fromParallelism,
+        toParallelism,
+      ]),
+    ).toEqual([['rebalance', 3, 1]])
   })
 
   it('knows the upstream tasks of every task', () => {

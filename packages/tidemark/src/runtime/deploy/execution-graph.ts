@@ -55,7 +55,11 @@ export function executionGraph(plan: JobPlan, parallelism: number): ExecutionGra
   const edges: VertexEdge[] = []
   const edgeOf = new Map<PlanEdge, VertexEdge>()
   for (const edge of plan.edges) {
-    if (headOf.get(edge.to.operator) === headOf.get(edge.from.operator) && headOf.get(edge.to.operator) !== edge.to.operator) continue
+    if (
+      headOf.get(edge.to.operator) === headOf.get(edge.from.operator) &&
+      headOf.get(edge.to.operator) !== edge.to.operator
+    )
+      continue
     const fromParallelism = parallelismOf(byId.get(edge.from.operator)!)
     const toParallelism = parallelismOf(byId.get(edge.to.operator)!)
     const vertexEdge: VertexEdge = {
@@ -64,7 +68,8 @@ export function executionGraph(plan: JobPlan, parallelism: number): ExecutionGra
       to: headOf.get(edge.to.operator)!,
       input: edge.to.input,
       toOperator: edge.to.operator,
-      partitioning: edge.partitioning === 'forward' && fromParallelism !== toParallelism ? 'rebalance' : edge.partitioning,
+      partitioning:
+        edge.partitioning === 'forward' && fromParallelism !== toParallelism ? 'rebalance' : edge.partitioning,
       fromParallelism,
       toParallelism,
     }
@@ -88,7 +93,12 @@ export function executionGraph(plan: JobPlan, parallelism: number): ExecutionGra
 /** The tasks of a graph, with the tasks that send to each. */
 export function tasksOf(
   graph: ExecutionGraph,
-): readonly { readonly task: TaskId; readonly vertex: string; readonly subtask: number; readonly upstream: readonly TaskId[] }[] {
+): readonly {
+  readonly task: TaskId
+  readonly vertex: string
+  readonly subtask: number
+  readonly upstream: readonly TaskId[]
+}[] {
   return graph.vertices.flatMap((vertex) =>
     Array.from({ length: vertex.parallelism }, (_, subtask) => ({
       task: taskId(vertex.id, subtask),
@@ -100,7 +110,10 @@ export function tasksOf(
 }
 
 /** The input channels of one task, in the order of their indices. */
-export function inputChannels(vertex: Vertex, subtask: number): readonly { readonly edge: VertexEdge; readonly from: number }[] {
+export function inputChannels(
+  vertex: Vertex,
+  subtask: number,
+): readonly { readonly edge: VertexEdge; readonly from: number }[] {
   return vertex.inputs.flatMap((edge) =>
     edge.partitioning === 'forward'
       ? [{ edge, from: subtask }]
@@ -132,7 +145,11 @@ function targetsOf(
       .map((edge): OperatorTarget => {
         const vertexEdge = edgeOf.get(edge)
         if (vertexEdge !== undefined) return { kind: 'edge', edge: vertexEdge }
-        return { kind: 'chained', index: chained.findIndex((other) => other.id === edge.to.operator), input: edge.to.input }
+        return {
+          kind: 'chained',
+          index: chained.findIndex((other) => other.id === edge.to.operator),
+          input: edge.to.input,
+        }
       }),
   )
 }

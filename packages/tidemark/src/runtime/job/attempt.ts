@@ -1,10 +1,19 @@
 import { type ErrorInfo, fromErrorInfo, isTidemarkError, TidemarkError } from '../../core/errors.ts'
-import type { Attempt as AttemptNumber, CheckpointId, Epoch, OperatorId, RunId, TaskId } from '../../core/ids.ts'
+import {
+  type Attempt as AttemptNumber,
+  type CheckpointId,
+  type Epoch,
+  type OperatorId,
+  type RunId,
+  type TaskId,
+  taskId,
+} from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
-import type { Manifest, TaskSnapshot } from '../../core/manifest.ts'
+import type { Manifest } from '../../core/manifest.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
-import type { CheckpointCoordinator, CoordinatorAction, CoordinatorEvent } from '../checkpoint/checkpoint-coordinator.ts'
+import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { CheckpointStorage, CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
+import type { CoordinatorAction, CoordinatorEvent } from '../checkpoint/coordinator-contract.ts'
 import { type ExecutionGraph, tasksOf } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import { SourceEnumerators } from '../source/source-enumerators.ts'
@@ -36,7 +45,10 @@ export interface AttemptOptions {
 }
 
 /** How an attempt ended; always after every task has stopped and every write and commit under way has settled. */
-export type AttemptEnd = { readonly kind: 'finished' } | { readonly kind: 'stopped' } | { readonly kind: 'failed'; readonly error: Error }
+export type AttemptEnd =
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'failed'; readonly error: Error }
 
 /**
  * One attempt of a job, from deploying its tasks to the end of the last one. Performs what the coordinator decides; any failure stops all tasks.
@@ -58,7 +70,10 @@ export class Attempt {
   private cancelTimer: () => void = () => {}
   private resolveEnded!: (end: AttemptEnd) => void
   readonly ended: Promise<AttemptEnd>
-  private readonly requests = new Map<number, { resolve: (summary: CheckpointSummary) => void; reject: (error: unknown) => void }>()
+  private readonly requests = new Map<
+    number,
+    { resolve: (summary: CheckpointSummary) => void; reject: (error: unknown) => void }
+  >()
   private nextToken = 1
   private readonly summaries = new Map<CheckpointId, CheckpointSummary>()
 
@@ -105,7 +120,12 @@ export class Attempt {
       this.living.add(task)
       this.notReady.add(task)
     }
-    const deployments = tasks.map(({ task, vertex, subtask }) => ({ task, vertex, subtask, restore: restores.get(task) ?? null }))
+    const deployments = tasks.map(({ task, vertex, subtask }) => ({
+      task,
+      vertex,
+      subtask,
+      restore: restores.get(task) ?? null,
+    }))
     this.toHost.send({ kind: 'deploy', attempt, tasks: deployments })
   }
 
@@ -149,20 +169,23 @@ export class Attempt {
         if (this.notReady.size === 0 && !this.isStopping) void this.startTasks()
         return
       case 'request-split':
-        if (!this.isStopping) this.guard(() => this.enumerators.onSplitRequest(message.operator, subtaskOf(message.task)))
+        if (!this.isStopping)
+          this.guard(() => this.enumerators.onSplitRequest(message.operator, subtaskOf(message.task)))
         return
       case 'acknowledge':
       case 'decline':
         return this.decide({ ...message, ...this.times() })
       case 'data-finished':
-        return this.decide({ kind: 'data-finished', task: message.task, ...this.times() })
+        return this.decide({ ...message, ...this.times() })
       case 'finished':
         this.living.delete(message.task)
-        if (!this.isStopping) this.decide({ kind: 'task-finished', task: message.task, ...this.times() })
+        if (!this.isStopping)
+          this.decide({ kind: 'task-finished', attempt: message.attempt, task: message.task, ...this.times() })
         return this.settleWhenDone()
       case 'canceled':
         this.living.delete(message.task)
-        if (!this.isStopping) this.fail(new TidemarkError('TASK_LOST', `task ${message.task} stopped without being asked`))
+        if (!this.isStopping)
+          this.fail(new TidemarkError('TASK_LOST', `task ${message.task} stopped without being asked`))
         return this.settleWhenDone()
       case 'failed':
         this.living.delete(message.task)
@@ -182,11 +205,17 @@ export class Attempt {
     if (this.isStopping) return
     const tasks = tasksOf(graph).map((task) => ({ ...task, isFinished: restores.get(task.task)?.isFinished ?? false }))
     this.toHost.send({ kind: 'start', attempt })
-    this.decide({ kind: 'attempt-started', attempt, tasks, ...this.times() })
+    this.decide({
+      kind: 'attempt-started',
+      attempt,
+      tasks,
+      completed: [...this.options.completed.keys()],
+      ...this.times(),
+    })
     for (const vertex of graph.vertices) {
       if (this.options.job.behaviours.get(vertex.id as OperatorId)?.kind !== 'source') continue
       for (let subtask = 0; subtask < vertex.parallelism; subtask++) {
-        if (restores.get(`${vertex.id}#${subtask}` as TaskId)?.isFinished === true) continue
+        if (restores.get(taskId(vertex.id, subtask))?.isFinished === true) continue
         this.guard(() => this.enumerators.onSplitRequest(vertex.id as OperatorId, subtask))
       }
     }
@@ -200,7 +229,7 @@ export class Attempt {
     const { attempt, storage, emit } = this.options
     switch (action.kind) {
       case 'trigger':
-        return this.guard(() => this.trigger(action))
+        return this.trigger(action)
       case 'write-manifest':
         return this.track(this.writeManifest(action))
       case 'notify-complete':
@@ -249,8 +278,13 @@ export class Attempt {
   private trigger(action: Extract<CoordinatorAction, { kind: 'trigger' }>): void {
     const { attempt, emit } = this.options
     const { checkpoint, timestamp, options } = action
-    this.enumeratorSnapshots.set(checkpoint, this.enumerators.snapshot(checkpoint))
-    for (const task of action.tasks) this.toHost.send({ kind: 'trigger', attempt, task, checkpoint, timestamp, options })
+    try {
+      this.enumeratorSnapshots.set(checkpoint, this.enumerators.snapshot(checkpoint))
+    } catch (error) {
+      return this.decide({ kind: 'trigger-failed', checkpoint, error, ...this.times() })
+    }
+    for (const task of action.tasks)
+      this.toHost.send({ kind: 'trigger', attempt, task, checkpoint, timestamp, options })
     emit({ kind: 'checkpoint-triggered', checkpoint })
   }
 
@@ -262,11 +296,12 @@ export class Attempt {
     try {
       complete = await storage.complete(manifest)
     } catch (error) {
-      const isOutcomeUnknown = !isTidemarkError(error) || error.code === 'STORAGE_OUTCOME_UNKNOWN' || error.code === 'FENCED'
+      const isOutcomeUnknown =
+        !isTidemarkError(error) || error.code === 'STORAGE_OUTCOME_UNKNOWN' || error.code === 'FENCED'
       return this.decide({ kind: 'manifest-failed', checkpoint, error, isOutcomeUnknown, ...this.times() })
     }
     completed.set(checkpoint, complete)
-    const bytes = manifest.files.reduce((sum, file) => sum + file.length, 0)
+    const bytes = [...action.metrics.values()].reduce((sum, metrics) => sum + metrics.bytes, 0)
     const durationMs = this.options.environment.clock.now() - action.triggeredAt
     const summary: CheckpointSummary = { checkpoint, path: complete.path, durationMs, bytes }
     this.summaries.set(checkpoint, summary)
@@ -281,7 +316,7 @@ export class Attempt {
       vertex: vertex.id,
       operators: vertex.operators.map(({ operator }) => operator.id),
       parallelism: vertex.parallelism,
-      tasks: Array.from({ length: vertex.parallelism }, (_, subtask) => snapshots.get(`${vertex.id}#${subtask}` as TaskId) ?? gone(vertex.id, subtask)),
+      tasks: Array.from({ length: vertex.parallelism }, (_, subtask) => snapshots.get(taskId(vertex.id, subtask))!),
     }))
     const taskSnapshots = vertices.flatMap(({ tasks }) => tasks)
     return {
@@ -329,7 +364,10 @@ export class Attempt {
     try {
       await storage.remove(old)
     } catch (error) {
-      emit({ kind: 'warning', message: `checkpoint ${checkpoint} could not be removed: ${error instanceof Error ? error.message : String(error)}` })
+      emit({
+        kind: 'warning',
+        message: `checkpoint ${checkpoint} could not be removed: ${error instanceof Error ? error.message : String(error)}`,
+      })
     }
   }
 
@@ -370,11 +408,6 @@ export class Attempt {
   }
 }
 
-/** A task that had finished before the checkpoint. */
-function gone(vertex: string, subtask: number): TaskSnapshot {
-  return { vertex, subtask, isFinished: true, watermark: Number.MAX_SAFE_INTEGER, operators: [], files: [] }
-}
-
 function subtaskOf(task: TaskId): number {
   return Number(task.slice(task.lastIndexOf('#') + 1))
 }
@@ -386,5 +419,7 @@ function errorOf(info: ErrorInfo, task: TaskId): Error {
 }
 
 function notPossible(): TidemarkError {
-  return new TidemarkError('CHECKPOINT_FAILED', 'the job is stopping, so no checkpoint can be taken', { action: 'Ask again when the job runs.' })
+  return new TidemarkError('CHECKPOINT_FAILED', 'the job is stopping, so no checkpoint can be taken', {
+    action: 'Ask again when the job runs.',
+  })
 }

@@ -9,6 +9,8 @@ export interface RunOptions extends ExecutionOptions {
   from?: string
   /** Start without state although a checkpoint exists. Never deletes output. */
   fresh?: boolean
+  /** Start from an older checkpoint although newer ones may have committed output: results since then come twice. */
+  allowDuplicates?: boolean
   /** Where secrets come from; the process's environment by default. */
   secrets?: Readonly<Record<string, string>> | ((name: string) => string | undefined)
 }

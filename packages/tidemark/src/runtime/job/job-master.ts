@@ -1,7 +1,16 @@
 import { TidemarkError, toErrorInfo } from '../../core/errors.ts'
 import type { BuiltJob, JobDefinition } from '../../core/job.ts'
 import { type ResolvedOptions, resolveOptions } from '../../core/options.ts'
-import type { CheckpointSummary, JobEvent, JobHandle, JobMetrics, JobResult, JobStatus, RunOptions } from './contract.ts'
+import { executionGraph } from '../deploy/execution-graph.ts'
+import type {
+  CheckpointSummary,
+  JobEvent,
+  JobHandle,
+  JobMetrics,
+  JobResult,
+  JobStatus,
+  RunOptions,
+} from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
 import { JobProgress } from './job-progress.ts'
 import { JobSession } from './job-session.ts'
@@ -49,7 +58,9 @@ export class JobMaster implements JobHandle {
 
   async triggerCheckpoint(): Promise<CheckpointSummary> {
     if (this.session === null) {
-      throw new TidemarkError('CHECKPOINT_FAILED', `job ${this.job} is ${this.status}: no checkpoint can be taken`, { action: 'Ask again when it runs.' })
+      throw new TidemarkError('CHECKPOINT_FAILED', `job ${this.job} is ${this.status}: no checkpoint can be taken`, {
+        action: 'Ask again when it runs.',
+      })
     }
     return this.session.requestCheckpoint()
   }
@@ -92,9 +103,19 @@ export class JobMaster implements JobHandle {
 
   private async runLocked(job: BuiltJob, directory: string): Promise<JobResult> {
     const { environment, options, progress, given } = this
-    const start = await prepareStart({ job, directory, environment, from: given.from ?? null, isFresh: given.fresh ?? false, options })
+    const graph = executionGraph(job.plan, options.parallelism)
+    const start = await prepareStart({
+      job,
+      graph,
+      directory,
+      environment,
+      options,
+      from: given.from ?? null,
+      isFresh: given.fresh ?? false,
+      allowDuplicates: given.allowDuplicates ?? false,
+    })
     const secret = secretsFrom(given.secrets)
-    const session = new JobSession({ job, environment, options, progress, start, secret })
+    const session = new JobSession({ job, graph, environment, options, progress, start, secret })
     this.session = session
     if (this.wish !== null) session.ask(this.wish)
     try {
@@ -109,10 +130,14 @@ function refuseSinksWithoutCheckpoints(job: BuiltJob, options: ResolvedOptions):
   if (options.checkpointIntervalMs !== null) return
   const sink = job.plan.operators.find(({ delivery }) => delivery === 'exactly-once')
   if (sink === undefined) return
-  throw new TidemarkError('NEEDS_CHECKPOINTS', `sink ${sink.id} writes in transactions that only checkpoints commit, but checkpoints are disabled`, {
-    action: 'Give a checkpointInterval.',
-    context: { job: job.plan.job, operator: sink.id },
-  })
+  throw new TidemarkError(
+    'NEEDS_CHECKPOINTS',
+    `sink ${sink.id} writes in transactions that only checkpoints commit, but checkpoints are disabled`,
+    {
+      action: 'Give a checkpointInterval.',
+      context: { job: job.plan.job, operator: sink.id },
+    },
+  )
 }
 
 function secretsFrom(secrets: RunOptions['secrets']): (name: string) => string {
@@ -120,7 +145,9 @@ function secretsFrom(secrets: RunOptions['secrets']): (name: string) => string {
   return (name) => {
     const value = find(name)
     if (value === undefined) {
-      throw new TidemarkError('SECRET_MISSING', `secret ${name} is not set`, { action: `Set the environment variable ${name}, or hand it in with the option secrets.` })
+      throw new TidemarkError('SECRET_MISSING', `secret ${name} is not set`, {
+        action: `Set the environment variable ${name}, or hand it in with the option secrets.`,
+      })
     }
     return value
   }

@@ -1,26 +1,33 @@
 import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
 import { isTidemarkError, TidemarkError, toErrorInfo } from '../../core/errors.ts'
-import { attempt as attemptNumber, type CheckpointId, checkpointId, type OperatorId, type TaskId } from '../../core/ids.ts'
+import {
+  attempt as attemptNumber,
+  type CheckpointId,
+  checkpointId,
+  type OperatorId,
+  type TaskId,
+} from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
-import { retention, type JobEnd } from '../checkpoint/retention-policy.ts'
-import { type ExecutionGraph, executionGraph } from '../deploy/execution-graph.ts'
+import { type JobEnd, retentionAtEnd } from '../checkpoint/retention-policy.ts'
+import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import { SinkCommitters } from '../sink/sink-committers.ts'
-import { redistribute } from '../state/redistribute.ts'
 import type { TaskRestore } from '../worker/protocol.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { CheckpointSummary, JobResult } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
 import type { JobProgress } from './job-progress.ts'
+import { dealOut } from './deal-out.ts'
 import { PoisonDetector } from './poison.ts'
 import type { PreparedStart } from './prepare-start.ts'
-import { createRestartStrategy, type RestartStrategyState } from './restart-strategy.ts'
+import { createRestartStrategy, type RestartBackoffTimeStrategy } from './restart-strategy.ts'
 
 export interface JobSessionOptions {
   readonly job: BuiltJob
+  readonly graph: ExecutionGraph
   readonly environment: JobEnvironment
   readonly options: ResolvedOptions
   readonly progress: JobProgress
@@ -33,29 +40,35 @@ export class JobSession {
   private readonly options: JobSessionOptions
   private readonly graph: ExecutionGraph
   private readonly committers: SinkCommitters
-  private readonly strategy: RestartStrategyState
+  private readonly strategy: RestartBackoffTimeStrategy
   private readonly poison = new PoisonDetector()
   private readonly completed = new Map<CheckpointId, CompletedCheckpoint>()
   private attempt: Attempt | null = null
   private attempts = 0
   private wish: 'stop' | 'cancel' | null = null
   private interruptDelay: () => void = () => {}
-  private lastTriggered = 0
+  private coordinator: CheckpointCoordinator | null = null
 
   constructor(options: JobSessionOptions) {
     this.options = options
     const { job, environment, start, progress, secret } = options
     const { clock, files, random } = environment
-    this.graph = executionGraph(job.plan, options.options.parallelism)
+    this.graph = options.graph
     this.strategy = createRestartStrategy(options.options.restartStrategy, random)
     const identity = { job: job.plan.job, run: start.run, epoch: start.epoch }
-    this.committers = new SinkCommitters(job, { ...identity, clock, files, secret }, (message) => progress.emit({ kind: 'warning', message }))
+    this.committers = new SinkCommitters(job, { ...identity, clock, files, secret }, (message) =>
+      progress.emit({ kind: 'warning', message }),
+    )
   }
 
   requestCheckpoint(): Promise<CheckpointSummary> {
     if (this.attempt !== null) return this.attempt.requestCheckpoint()
     const { progress } = this.options
-    return Promise.reject(new TidemarkError('CHECKPOINT_FAILED', `the job is ${progress.status}: no checkpoint can be taken`, { action: 'Ask again when it runs.' }))
+    return Promise.reject(
+      new TidemarkError('CHECKPOINT_FAILED', `the job is ${progress.status}: no checkpoint can be taken`, {
+        action: 'Ask again when it runs.',
+      }),
+    )
   }
 
   ask(wish: 'stop' | 'cancel'): void {
@@ -71,7 +84,9 @@ export class JobSession {
   async run(): Promise<JobResult> {
     try {
       const first = await this.newest()
-      await this.committers.start(first === null ? { kind: 'fresh', isForced: this.options.start.isForcedFresh } : { kind: 'restored' })
+      await this.committers.start(
+        first === null ? { kind: 'fresh', isForced: this.options.start.isForcedFresh } : { kind: 'restored' },
+      )
       return await this.runAttempts()
     } catch (error) {
       await this.endQuietly()
@@ -95,7 +110,7 @@ export class JobSession {
     this.attempts++
     try {
       const restored = await this.recover()
-      const restores = restored === null ? NO_RESTORES : this.deal(restored)
+      const restores = restored === null ? NO_RESTORES : dealOut(restored.manifest, this.graph, this.options.options)
       const enumeratorStates = await this.enumeratorStates(restored)
       if (this.wish !== null) return { kind: 'stopped' }
       const attempt = this.makeAttempt(restores, enumeratorStates, restored)
@@ -106,7 +121,10 @@ export class JobSession {
         run: start.run,
         epoch: start.epoch,
         attempt: this.attempts,
-        from: restored === null ? { kind: 'fresh' } : { kind: 'restored', checkpoint: restored.checkpoint, path: restored.path },
+        from:
+          restored === null
+            ? { kind: 'fresh' }
+            : { kind: 'restored', checkpoint: restored.checkpoint, path: restored.path },
       })
       progress.setStatus('running')
       attempt.start()
@@ -131,24 +149,19 @@ export class JobSession {
     const list = await this.options.start.storage.list()
     this.completed.clear()
     for (const checkpoint of list) this.completed.set(checkpoint.checkpoint, checkpoint)
-    return list.at(-1) ?? this.options.start.origin
+    const { restore, run } = this.options.start
+    // What the run was started from stands in until it has a checkpoint of its own.
+    return list.at(-1) ?? (restore?.manifest.run === run ? null : restore)
   }
 
-  private makeAttempt(restores: ReadonlyMap<TaskId, TaskRestore>, enumeratorStates: ReadonlyMap<OperatorId, unknown>, restored: CompletedCheckpoint | null): Attempt {
+  private makeAttempt(
+    restores: ReadonlyMap<TaskId, TaskRestore>,
+    enumeratorStates: ReadonlyMap<OperatorId, unknown>,
+    restored: CompletedCheckpoint | null,
+  ): Attempt {
     const { job, environment, options, start, secret, progress } = this.options
     const number = attemptNumber(this.attempts)
     const storage = start.storage.forAttempt(number)
-    this.lastTriggered = Math.max(this.lastTriggered, restored?.checkpoint ?? 0)
-    const coordinator = new CheckpointCoordinator({
-      intervalMs: options.checkpointIntervalMs,
-      timeoutMs: options.checkpointTimeoutMs,
-      minPauseMs: options.minPauseBetweenCheckpointsMs,
-      maxConcurrent: options.maxConcurrentCheckpoints,
-      tolerableFailures: options.tolerableCheckpointFailureNumber,
-      retained: options.checkpointsRetained,
-      firstCheckpoint: checkpointId(this.lastTriggered + 1),
-      completed: [...this.completed.keys()],
-    })
     return new Attempt({
       job,
       graph: this.graph,
@@ -158,7 +171,7 @@ export class JobSession {
       epoch: start.epoch,
       attempt: number,
       topologyHash: start.topologyHash,
-      coordinator,
+      coordinator: this.coordinatorAfter(restored),
       storage,
       storageOf: () => storage,
       committers: this.committers,
@@ -166,20 +179,23 @@ export class JobSession {
       restores,
       enumeratorStates,
       secret,
-      emit: (event) => {
-        if (event.kind === 'checkpoint-triggered') this.lastTriggered = Math.max(this.lastTriggered, event.checkpoint)
-        progress.emit(event)
-      },
+      emit: (event) => progress.emit(event),
     })
   }
 
-  private deal({ manifest }: CompletedCheckpoint): ReadonlyMap<TaskId, TaskRestore> {
-    const vertices = this.graph.vertices.map(({ id, operators, parallelism }) => ({
-      vertex: id,
-      operators: operators.map(({ operator }) => operator.id),
-      parallelism,
-    }))
-    return redistribute(manifest, vertices, this.options.options.maxParallelism)
+  /** One coordinator for the whole session: ids of checkpoints are never used twice. */
+  private coordinatorAfter(restored: CompletedCheckpoint | null): CheckpointCoordinator {
+    const { options } = this.options
+    this.coordinator ??= new CheckpointCoordinator({
+      intervalMs: options.checkpointIntervalMs,
+      timeoutMs: options.checkpointTimeoutMs,
+      minPauseMs: options.minPauseBetweenCheckpointsMs,
+      maxConcurrent: options.maxConcurrentCheckpoints,
+      tolerableFailures: options.tolerableCheckpointFailureNumber,
+      retained: options.checkpointsRetained,
+      firstCheckpoint: checkpointId((restored?.checkpoint ?? 0) + 1),
+    })
+    return this.coordinator
   }
 
   private async enumeratorStates(restored: CompletedCheckpoint | null): Promise<ReadonlyMap<OperatorId, unknown>> {
@@ -204,7 +220,7 @@ export class JobSession {
   private async afterFailure(failure: Error): Promise<void> {
     const { environment, progress } = this.options
     const error = this.poison.onFailure(failure)
-    const isHopeless = isTidemarkError(error) && !error.isRetryable
+    const isHopeless = (isTidemarkError(error) && !error.isRetryable) || isOurBug(error)
     const decision = isHopeless ? null : this.strategy.onFailure(environment.clock.monotonic())
     const restartInMs = decision?.kind === 'restart' ? decision.delayMs : null
     progress.emit({ kind: 'attempt-failed', attempt: this.attempts, error: toErrorInfo(error), restartInMs })
@@ -222,11 +238,18 @@ export class JobSession {
 
   private givenUp(error: Error, why: string | null): Error {
     if (why === null || this.options.options.restartStrategy.kind === 'none') return error
-    return new TidemarkError('RESTARTS_EXHAUSTED', `the job failed ${this.attempts} times and is not restarted again (${why}): ${error.message}`, {
-      action: isTidemarkError(error) && error.action !== undefined ? error.action : 'Mend the cause and start the job again: it goes on from its newest checkpoint.',
-      ...(isTidemarkError(error) ? { context: error.context } : {}),
-      cause: error,
-    })
+    return new TidemarkError(
+      'RESTARTS_EXHAUSTED',
+      `the job failed ${this.attempts} times and is not restarted again (${why}): ${error.message}`,
+      {
+        action:
+          isTidemarkError(error) && error.action !== undefined
+            ? error.action
+            : 'Mend the cause and start the job again: it goes on from its newest checkpoint.',
+        ...(isTidemarkError(error) ? { context: error.context } : {}),
+        cause: error,
+      },
+    )
   }
 
   private async finish(): Promise<JobResult> {
@@ -253,7 +276,7 @@ export class JobSession {
   }
 
   private async applyRetention(end: JobEnd): Promise<void> {
-    if (retention(this.options.options.externalizedCheckpointCleanup, end) === 'keep') return
+    if (retentionAtEnd(end, this.options.options.externalizedCheckpointCleanup, 'checkpoint') === 'keep') return
     for (const checkpoint of this.completed.values()) await this.options.start.storage.remove(checkpoint)
     this.completed.clear()
     await this.options.start.storage.sweep()
@@ -270,7 +293,12 @@ export class JobSession {
         ? null
         : last?.checkpoint === kept.checkpoint
           ? last
-          : { checkpoint: kept.checkpoint, path: kept.path, durationMs: 0, bytes: kept.manifest.files.reduce((sum, { length }) => sum + length, 0) }
+          : {
+              checkpoint: kept.checkpoint,
+              path: kept.path,
+              durationMs: 0,
+              bytes: kept.manifest.files.reduce((sum, { length }) => sum + length, 0),
+            }
     return { status, run: start.run, metrics: progress.metrics(), checkpoint }
   }
 
@@ -287,6 +315,11 @@ export class JobSession {
       // As above.
     }
   }
+}
+
+/** A failed assertion would fail again, and state may be wrong. */
+function isOurBug(error: Error): boolean {
+  return error.name === 'AssertionError' || (error.cause instanceof Error && isOurBug(error.cause))
 }
 
 const NO_RESTORES: ReadonlyMap<TaskId, TaskRestore> = new Map()

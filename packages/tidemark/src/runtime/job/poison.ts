@@ -15,10 +15,14 @@ export class PoisonDetector {
     this.count = place !== null && place === this.place ? this.count + 1 : 1
     this.place = place
     if (place === null || this.count < FAILURES || !isTidemarkError(error)) return error
-    return new TidemarkError(error.code, `${error.message} (${position} failed ${this.count} attempts: it is the likely poison)`, {
-      action: `Repair the record at ${position}, or pass over records like it: onError 'skip' or dead letters.`,
-      context: error.context,
-      cause: error.cause ?? error,
-    })
+    return new TidemarkError(
+      error.code,
+      `${error.message} (${position} failed ${this.count} attempts: it is the likely poison)`,
+      {
+        action: `Repair the record at ${position}, or pass over records like it: onError 'skip' or dead letters.`,
+        context: error.context,
+        cause: error.cause ?? error,
+      },
+    )
   }
 }

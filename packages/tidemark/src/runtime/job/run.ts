@@ -14,7 +14,9 @@ import { acquireLock } from './process-lock.ts'
  */
 export function run(job: JobDefinition, options: RunOptions = {}): JobHandle {
   if (typeof job !== 'object' || job === null || !(JOB in job)) {
-    throw new TidemarkError('INVALID_JOB', 'run() was given something that is not a job', { action: 'Give it what defineJob() returned.' })
+    throw new TidemarkError('INVALID_JOB', 'run() was given something that is not a job', {
+      action: 'Give it what defineJob() returned.',
+    })
   }
   return new JobMaster(job, options, nodeEnvironment())
 }
@@ -46,5 +48,8 @@ const systemClock: Clock = {
 
 const systemRandom: Random = {
   next: () => Math.random(),
-  hex: (count) => randomBytes(Math.ceil(count / 2)).toString('hex').slice(0, count),
+  hex: (count) =>
+    randomBytes(Math.ceil(count / 2))
+      .toString('hex')
+      .slice(0, count),
 }

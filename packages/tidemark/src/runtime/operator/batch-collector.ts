@@ -92,7 +92,8 @@ export class BatchCollector implements Collector {
       'TOO_MANY_OUTPUTS',
       `operator ${this.operator} emitted more than ${EMIT_LIMIT} records while handling one record`,
       {
-        action: 'Return an iterable from flatMap instead: it is pulled piece by piece, as fast as the consumers take it.',
+        action:
+          'Return an iterable from flatMap instead: it is pulled piece by piece, as fast as the consumers take it.',
         context: { operator: this.operator },
       },
     )

@@ -11,7 +11,9 @@ import { FilterOperator } from './filter.ts'
 import { FlatMapOperator } from './flat-map.ts'
 import { MapOperator } from './map.ts'
 
-type Step = { readonly kind: 'map' | 'filter' } | { readonly kind: 'flat-map'; readonly fanOut: number; readonly asArray: boolean }
+type Step =
+  | { readonly kind: 'map' | 'filter' }
+  | { readonly kind: 'flat-map'; readonly fanOut: number; readonly asArray: boolean }
 
 function contextOf(id: string, outputs: readonly BatchCollector[]): OperatorContext {
   const clock = { now: () => 0, monotonic: () => 0, schedule: () => () => {}, defer: () => () => {} }
@@ -34,7 +36,11 @@ function contextOf(id: string, outputs: readonly BatchCollector[]): OperatorCont
 function operatorOf(step: Step, context: OperatorContext): Operator {
   if (step.kind === 'map') return new MapOperator(context, (value) => (value as number) + 1, 'fail')
   if (step.kind === 'filter') return new FilterOperator(context, (value) => (value as number) % 3 !== 0, 'fail')
-  return new FlatMapOperator(context, (value) => (step.asArray ? [...fan(value, step.fanOut)] : fan(value, step.fanOut)), 'fail')
+  return new FlatMapOperator(
+    context,
+    (value) => (step.asArray ? [...fan(value, step.fanOut)] : fan(value, step.fanOut)),
+    'fail',
+  )
 }
 
 function* fan(value: unknown, count: number): Generator<number> {
@@ -48,12 +54,23 @@ function naive(step: Step, values: readonly number[]): number[] {
 }
 
 function makeChain(steps: readonly Step[], batchSize: number, capacity: number) {
-  const channel = new LocalChannel(capacity, () => {}, () => {})
+  const channel = new LocalChannel(
+    capacity,
+    () => {},
+    () => {},
+  )
   const writer = new EdgeWriter([channel], null, batchSize)
   const parts = steps.map((step, index) => {
     const outputs = [new BatchCollector(`op${index}`, batchSize, true)]
-    const target: ChainTarget = index + 1 < steps.length ? { kind: 'node', node: index + 1, input: 0 } : { kind: 'edge', writer }
-    return { id: operatorId(`op${index}`), operator: operatorOf(step, contextOf(`op${index}`, outputs)), outputs, targets: [[target]] }
+    const target: ChainTarget =
+      index + 1 < steps.length ? { kind: 'node', node: index + 1, input: 0 } : { kind: 'edge', writer }
+    return {
+      id: operatorId(`op${index}`),
+      operator: operatorOf(step, contextOf(`op${index}`, outputs)),
+      keyedState: null,
+      outputs,
+      targets: [[target]],
+    }
   })
   return { chain: new Chain(parts, [writer]), channel }
 }
@@ -77,7 +94,11 @@ describe('a chain', () => {
           const received: unknown[] = []
           let from = 0
           const batch = recordBatch(values)
-          for (let turn = 0; from < values.length || !chain.isAtRest || !chain.drainOutboxes() || !channel.isEmpty(); turn++) {
+          for (
+            let turn = 0;
+            from < values.length || !chain.isAtRest || !chain.drainOutboxes() || !channel.isEmpty();
+            turn++
+          ) {
             expect(turn).toBeLessThan(1_000_000)
             chain.drainOutboxes()
             if (!chain.isAtRest) chain.run()
@@ -101,11 +122,18 @@ describe('a chain', () => {
     function* endless() {
       for (;;) yield pulled++
     }
-    const channel = new LocalChannel(4, () => {}, () => {})
+    const channel = new LocalChannel(
+      4,
+      () => {},
+      () => {},
+    )
     const writer = new EdgeWriter([channel], null, 4)
     const outputs = [new BatchCollector('explode', 4, true)]
     const operator = new FlatMapOperator(contextOf('explode', outputs), endless, 'fail')
-    const chain = new Chain([{ id: operatorId('explode'), operator, outputs, targets: [[{ kind: 'edge', writer }]] }], [writer])
+    const chain = new Chain(
+      [{ id: operatorId('explode'), operator, keyedState: null, outputs, targets: [[{ kind: 'edge', writer }]] }],
+      [writer],
+    )
     chain.feed(0, recordBatch(['go']), 0, 1)
     expect(chain.isAtRest).toBe(false)
     expect(pulled).toBeLessThanOrEqual(12)
@@ -132,7 +160,8 @@ describe('a chain', () => {
     chain.run()
     expect(visited).toEqual([0, 1, 2, 99])
     const received: unknown[] = []
-    for (let next = channel.poll(); next !== undefined; next = channel.poll()) if (next.kind === 'records') received.push(...next.values)
+    for (let next = channel.poll(); next !== undefined; next = channel.poll())
+      if (next.kind === 'records') received.push(...next.values)
     // What node 0 emitted went through nodes 1 and 2, what node 1 emitted through node 2.
     expect(received).toEqual([2, 2, 2])
   })

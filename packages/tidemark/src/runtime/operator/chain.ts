@@ -3,6 +3,7 @@ import { assert } from '../../core/errors.ts'
 import type { OperatorId } from '../../core/ids.ts'
 import type { EdgeWriter } from '../channel/edge-writer.ts'
 import type { BatchCollector } from './batch-collector.ts'
+import type { KeyedStateBackend } from '../state/contract.ts'
 import type { Operator } from './contract.ts'
 
 /** Where a collector's records go. */
@@ -13,6 +14,7 @@ export type ChainTarget =
 export interface ChainNodeParts {
   readonly id: OperatorId
   readonly operator: Operator
+  readonly keyedState: KeyedStateBackend | null
   readonly outputs: readonly BatchCollector[]
   /** Per output. */
   readonly targets: readonly (readonly ChainTarget[])[]
@@ -127,6 +129,7 @@ export class ChainNode {
   readonly id: OperatorId
   readonly index: number
   readonly operator: Operator
+  readonly keyedState: KeyedStateBackend | null
   readonly outputs: readonly BatchCollector[]
   readonly targets: readonly (readonly ChainTarget[])[]
   private readonly waiting: { readonly input: number; readonly batch: RecordBatch; from: number }[] = []
@@ -137,6 +140,7 @@ export class ChainNode {
     this.id = parts.id
     this.index = index
     this.operator = parts.operator
+    this.keyedState = parts.keyedState
     this.outputs = parts.outputs
     this.targets = parts.targets
   }

@@ -2,7 +2,7 @@ import type { RecordBatch } from '../../core/element.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { CheckpointId, OperatorId } from '../../core/ids.ts'
 import type { PreparedCommittable } from '../../core/manifest.ts'
-import type { KeyedStateBackend, KeyedStateSnapshotting, ListSnapshot } from '../state/contract.ts'
+import type { KeyedStateBackend, ListSnapshot } from '../state/contract.ts'
 
 /**
  * One step of a chain. The chain is the caller; both sides keep to this:
@@ -51,9 +51,8 @@ export interface Operator {
   close?(): void | Promise<void>
 }
 
-/** What an operator hands out at a barrier: fixed at that moment, written afterwards while processing goes on. */
+/** What an operator hands out at a barrier beside its keyed state, which the task takes: fixed at that moment, written afterwards while processing goes on. */
 export interface OperatorSnapshotting {
-  readonly keyed?: KeyedStateSnapshotting
   /** Encoded by the caller after the synchronous part: values are immutable, so references are enough. */
   readonly lists?: readonly ListSnapshot[]
   /** Pre-commit of a sink: the acknowledgement waits for it. */

@@ -13,7 +13,12 @@ import { ScanOperator } from './scan.ts'
 import { SinkOperator } from './sink.ts'
 
 /** Makes the operator that a plan operator and its behaviour describe. Sources are not operators: a task polls their reader. */
-export function createOperator(job: BuiltJob, plan: PlanOperator, context: OperatorContext, writerContext: () => WriterContext): Operator {
+export function createOperator(
+  job: BuiltJob,
+  plan: PlanOperator,
+  context: OperatorContext,
+  writerContext: () => WriterContext,
+): Operator {
   const behaviour = job.behaviours.get(plan.id)!
   const keys = job.keys.get(plan.id) ?? []
   switch (behaviour.kind) {

@@ -97,9 +97,13 @@ export class FlatMapOperator implements Operator {
   private iterate(many: Iterable<unknown>): Iterator<unknown> {
     const make = (many as Iterable<unknown> | null | undefined)?.[Symbol.iterator]
     if (typeof make !== 'function' || typeof many === 'string') {
-      throw new TidemarkError('USER_FUNCTION', `flatMap ${this.context.operator} returned ${typeof many}, which is not a list of records`, {
-        action: 'Return an array or another iterable; a string would be taken apart into characters: return [text].',
-      })
+      throw new TidemarkError(
+        'USER_FUNCTION',
+        `flatMap ${this.context.operator} returned ${typeof many}, which is not a list of records`,
+        {
+          action: 'Return an array or another iterable; a string would be taken apart into characters: return [text].',
+        },
+      )
     }
     return make.call(many)
   }

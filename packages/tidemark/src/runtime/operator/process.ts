@@ -61,7 +61,12 @@ export class ProcessOperator implements Operator {
   finish(): void {
     const { onEnd } = this.behaviour
     if (onEnd === undefined) return
-    const side = makeSide(this.context, { name: '', kind: 'plain' }, { keyed: {}, writable: this.endState(), readable: this.endState(), operatorStates: [] }, this.emission.emit)
+    const side = makeSide(
+      this.context,
+      { name: '', kind: 'plain' },
+      { keyed: {}, writable: this.endState(), readable: this.endState(), operatorStates: [] },
+      this.emission.emit,
+    )
     side.context.watermark = this.watermark
     this.emission.start(Number.NaN, 0)
     onEnd(side.context)
@@ -69,11 +74,7 @@ export class ProcessOperator implements Operator {
   }
 
   snapshot(_checkpoint: CheckpointId): OperatorSnapshotting {
-    const keyed = this.context.keyedState?.snapshot()
-    return {
-      ...(keyed === undefined ? {} : { keyed }),
-      lists: this.lists.map((state) => state.snapshot()),
-    }
+    return { lists: this.lists.map((state) => state.snapshot()) }
   }
 
   private handle(input: number, batch: RecordBatch, index: number, isFirst: boolean): void {
@@ -105,11 +106,14 @@ export class ProcessOperator implements Operator {
   }
 
   private takeBack(): void {
-    for (let output = 0; output < this.marks.length; output++) this.context.outputs[output]!.truncate(this.marks[output]!)
+    for (let output = 0; output < this.marks.length; output++)
+      this.context.outputs[output]!.truncate(this.marks[output]!)
   }
 
   private endState(): Record<string, unknown> {
-    return Object.fromEntries(this.lists.map((state) => [state.name, state instanceof BroadcastState ? state.readable : state]))
+    return Object.fromEntries(
+      this.lists.map((state) => [state.name, state instanceof BroadcastState ? state.readable : state]),
+    )
   }
 }
 
@@ -121,7 +125,11 @@ class Emission {
   private index = 0
 
   constructor(context: OperatorContext, outputs: readonly string[]) {
-    this.emit = Object.freeze(Object.fromEntries(outputs.map((name, output) => [name, this.makeEmitter(context, name, context.outputs[output]!)])))
+    this.emit = Object.freeze(
+      Object.fromEntries(
+        outputs.map((name, output) => [name, this.makeEmitter(context, name, context.outputs[output]!)]),
+      ),
+    )
   }
 
   start(timestamp: number, index: number): void {
@@ -133,10 +141,14 @@ class Emission {
   private makeEmitter(context: OperatorContext, name: string, collector: Collector): (record: unknown) => void {
     return (record) => {
       if (!this.isOpen) {
-        throw new TidemarkError('STALE_OUTPUT', `emit.${name} of ${context.operator} was called after the callback that it was given to had returned`, {
-          action: 'Emit only while the callback runs; keep what is to be emitted later in state.',
-          context: { job: context.job, operator: context.operator },
-        })
+        throw new TidemarkError(
+          'STALE_OUTPUT',
+          `emit.${name} of ${context.operator} was called after the callback that it was given to had returned`,
+          {
+            action: 'Emit only while the callback runs; keep what is to be emitted later in state.',
+            context: { job: context.job, operator: context.operator },
+          },
+        )
       }
       collector.emit(record, this.timestamp, this.index)
     }
@@ -173,9 +185,13 @@ function makeStates(context: OperatorContext, behaviour: ProcessBehaviour): Stat
       writable[name] = state
       readable[name] = state
     } else {
-      throw new TidemarkError('STATE_ACCESS', `operator ${context.operator} has no keys, so it cannot have ${descriptor.kind} state '${name}'`, {
-        action: 'Use keyBy before process, or declare list state.',
-      })
+      throw new TidemarkError(
+        'STATE_ACCESS',
+        `operator ${context.operator} has no keys, so it cannot have ${descriptor.kind} state '${name}'`,
+        {
+          action: 'Use keyBy before process, or declare list state.',
+        },
+      )
     }
   }
   return { keyed, writable, readable, operatorStates }
@@ -184,7 +200,11 @@ function makeStates(context: OperatorContext, behaviour: ProcessBehaviour): Stat
 /** What callbacks of one input see: keyed inputs the keyed state, the broadcast side the broadcast state to write to. */
 function makeSide(context: OperatorContext, input: PlanInput, states: States, emit: Side['context']['emit']): Side {
   const state =
-    input.kind === 'keyed' ? { ...states.keyed, ...states.readable } : input.kind === 'broadcast' ? onlyBroadcast(states) : { ...states.readable }
+    input.kind === 'keyed'
+      ? { ...states.keyed, ...states.readable }
+      : input.kind === 'broadcast'
+        ? onlyBroadcast(states)
+        : { ...states.readable }
   const base = {
     state: Object.freeze(state),
     emit,
@@ -196,7 +216,9 @@ function makeSide(context: OperatorContext, input: PlanInput, states: States, em
   if (input.kind === 'keyed') return { context: { ...base, key: '' } }
   const withoutKey = Object.defineProperty({ ...base } as Side['context'], 'key', {
     get(): never {
-      throw new TidemarkError('STATE_ACCESS', `input ${input.name} of ${context.operator} has no key`, { action: 'Use keyBy before process.' })
+      throw new TidemarkError('STATE_ACCESS', `input ${input.name} of ${context.operator} has no key`, {
+        action: 'Use keyBy before process.',
+      })
     },
   })
   return { context: withoutKey }

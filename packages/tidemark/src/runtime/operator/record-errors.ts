@@ -77,7 +77,8 @@ export function render(value: unknown): string {
         ? JSON.stringify(value)
         : typeof value === 'bigint'
           ? `${value}n`
-          : (JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ?? String(value))
+          : (JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part)) ??
+            String(value))
   } catch {
     text = Object.prototype.toString.call(value)
   }
@@ -90,7 +91,11 @@ export function isPromiseLike(value: unknown): boolean {
 }
 
 export function refusePromise(context: OperatorContext): never {
-  throw new TidemarkError('USER_FUNCTION', `the function of ${context.operator} returned a promise, but this step is synchronous`, {
-    action: 'Return the value itself.',
-  })
+  throw new TidemarkError(
+    'USER_FUNCTION',
+    `the function of ${context.operator} returned a promise, but this step is synchronous`,
+    {
+      action: 'Return the value itself.',
+    },
+  )
 }

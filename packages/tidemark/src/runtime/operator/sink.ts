@@ -77,7 +77,10 @@ export class SinkOperator implements Operator {
       const { job, operator } = this.context
       if (error instanceof TidemarkError && error.context.operator !== undefined) throw error
       const reason = error instanceof Error ? error.message : String(error)
-      throw new TidemarkError('SINK_FAILED', `sink ${operator} could not take a record: ${reason}`, { context: { job, operator }, cause: error })
+      throw new TidemarkError('SINK_FAILED', `sink ${operator} could not take a record: ${reason}`, {
+        context: { job, operator },
+        cause: error,
+      })
     }
   }
 }

@@ -25,7 +25,8 @@ export class SinkCommitters {
   constructor(job: BuiltJob, context: Omit<CommitterContext, 'operator'>, onWarning: (message: string) => void) {
     const committers = new Map<OperatorId, Committer>()
     for (const [operator, behaviour] of job.behaviours) {
-      const committer = behaviour.kind === 'sink' ? behaviour.sink.createCommitter?.({ ...context, operator }) : undefined
+      const committer =
+        behaviour.kind === 'sink' ? behaviour.sink.createCommitter?.({ ...context, operator }) : undefined
       if (committer !== undefined) committers.set(operator, committer)
     }
     this.committers = committers
@@ -57,7 +58,9 @@ export class SinkCommitters {
   pendingWith(snapshots: readonly TaskSnapshot[]): readonly PendingCommittable[] {
     const prepared = snapshots.flatMap(({ subtask, operators }) =>
       operators.flatMap(({ operator, committables }) =>
-        committables.filter(({ checkpoint }) => checkpoint > this.takenUpTo).map((committable) => ({ ...committable, operator, subtask })),
+        committables
+          .filter(({ checkpoint }) => checkpoint > this.takenUpTo)
+          .map((committable) => ({ ...committable, operator, subtask })),
       ),
     )
     return [...this.pending, ...prepared.sort((left, right) => left.checkpoint - right.checkpoint)]
@@ -66,7 +69,12 @@ export class SinkCommitters {
   /** A manifest with these committables is durable: commits them; resolves when all are confirmed. */
   async commit(checkpoint: CheckpointId, committables: readonly PendingCommittable[]): Promise<void> {
     const known = new Set(this.pending.map(identity))
-    this.pending = [...this.pending, ...committables.filter((committable) => !known.has(identity(committable)) && committable.checkpoint > this.takenUpTo)]
+    this.pending = [
+      ...this.pending,
+      ...committables.filter(
+        (committable) => !known.has(identity(committable)) && committable.checkpoint > this.takenUpTo,
+      ),
+    ]
     this.takenUpTo = checkpoint
     await this.commitPending()
   }
@@ -87,7 +95,9 @@ export class SinkCommitters {
       for (let delayMs = FIRST_RETRY_MS; this.pending.length > 0; delayMs = Math.min(2 * delayMs, LAST_RETRY_MS)) {
         const error = await this.tryCommit()
         if (this.pending.length === 0 || this.isStopped) return
-        this.onWarning(`${this.pending.length} transactions are not committed yet, retrying: ${error instanceof Error ? error.message : String(error)}`)
+        this.onWarning(
+          `${this.pending.length} transactions are not committed yet, retrying: ${error instanceof Error ? error.message : String(error)}`,
+        )
         await new Promise<void>((resolve) => void this.clock.schedule(delayMs, resolve))
       }
     })
@@ -122,20 +132,30 @@ export class SinkCommitters {
   }
 }
 
-const identity = ({ operator, subtask, checkpoint, index }: PendingCommittable) => `${operator}#${subtask}#${checkpoint}#${index}`
+const identity = ({ operator, subtask, checkpoint, index }: PendingCommittable) =>
+  `${operator}#${subtask}#${checkpoint}#${index}`
 
 function lost({ operator, checkpoint, committable }: PendingCommittable, cause: unknown): TidemarkError {
   const reason = cause instanceof Error ? cause.message : String(cause)
-  return new TidemarkError('COMMIT_LOST', `sink ${operator} lost a transaction of checkpoint ${checkpoint} (${JSON.stringify(committable.data)}): ${reason}`, {
-    action: 'Its records are missing from the output. Restart from an older checkpoint into a new output, or repair the output by hand.',
-    context: { operator, checkpoint },
-    cause,
-  })
+  return new TidemarkError(
+    'COMMIT_LOST',
+    `sink ${operator} lost a transaction of checkpoint ${checkpoint} (${JSON.stringify(committable.data)}): ${reason}`,
+    {
+      action:
+        'Its records are missing from the output. Restart from an older checkpoint into a new output, or repair the output by hand.',
+      context: { operator, checkpoint },
+      cause,
+    },
+  )
 }
 
 function withoutSink({ operator, checkpoint }: PendingCommittable): TidemarkError {
-  return new TidemarkError('STATE_INCOMPATIBLE', `checkpoint ${checkpoint} holds uncommitted output of sink ${operator}, which the job no longer has`, {
-    action: 'Bring the sink back for one run, so that its output is committed, then remove it.',
-    context: { operator, checkpoint },
-  })
+  return new TidemarkError(
+    'STATE_INCOMPATIBLE',
+    `checkpoint ${checkpoint} holds uncommitted output of sink ${operator}, which the job no longer has`,
+    {
+      action: 'Bring the sink back for one run, so that its output is committed, then remove it.',
+      context: { operator, checkpoint },
+    },
+  )
 }

@@ -26,7 +26,10 @@ export interface SourceEnumeratorsOptions {
  * trigger is sent and the readers' snapshots together hold every split exactly once.
  */
 export class SourceEnumerators {
-  private readonly entries = new Map<OperatorId, { readonly enumerator: SplitEnumerator; isStarted: boolean; readonly requests: number[] }>()
+  private readonly entries = new Map<
+    OperatorId,
+    { readonly enumerator: SplitEnumerator; isStarted: boolean; readonly requests: number[] }
+  >()
 
   constructor(options: SourceEnumeratorsOptions) {
     for (const [operator, behaviour] of options.job.behaviours) {

@@ -22,7 +22,12 @@ export class ChannelTaskInput implements TaskInput {
   private batchFrom = 0
   private isFinished = false
 
-  constructor(handler: CheckpointBarrierHandler, chain: Chain, inputOf: readonly number[], restoredWatermark: number | null) {
+  constructor(
+    handler: CheckpointBarrierHandler,
+    chain: Chain,
+    inputOf: readonly number[],
+    restoredWatermark: number | null,
+  ) {
     this.handler = handler
     this.chain = chain
     this.inputOf = inputOf

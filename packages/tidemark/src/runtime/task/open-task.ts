@@ -10,7 +10,13 @@ import type { WriterContext } from '../../core/sink.ts'
 import type { ReaderContext, Split } from '../../core/source.ts'
 import { EdgeWriter } from '../channel/edge-writer.ts'
 import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
-import { type ChainedOperator, type ExecutionGraph, inputChannels, type Vertex, type VertexEdge } from '../deploy/execution-graph.ts'
+import {
+  type ChainedOperator,
+  type ExecutionGraph,
+  inputChannels,
+  type Vertex,
+  type VertexEdge,
+} from '../deploy/execution-graph.ts'
 import { ChannelInputGate } from '../input/channel-input-gate.ts'
 import { createBarrierHandler } from '../input/create-barrier-handler.ts'
 import { BatchCollector } from '../operator/batch-collector.ts'
@@ -82,10 +88,13 @@ class TaskBuilder {
     const parts = []
     for (const [index, chained] of this.vertex.operators.entries()) {
       const context = await this.makeContext(chained, collectors[index]!, restored[index]!)
-      const operator = createOperator(this.services.job, chained.operator, context, () => this.writerContext(chained.operator.id))
+      const operator = createOperator(this.services.job, chained.operator, context, () =>
+        this.writerContext(chained.operator.id),
+      )
       parts.push({
         id: chained.operator.id,
         operator,
+        keyedState: restored[index]!.keyedState,
         outputs: collectors[index]!,
         targets: chained.targets.map((targets) => targets.map((target) => toChainTarget(target, writers))),
       })
@@ -119,7 +128,8 @@ class TaskBuilder {
     const { subtask } = this.deployment
     for (const edge of this.services.graph.edges) {
       if (edge.from !== this.vertex.id) continue
-      const targets = edge.partitioning === 'forward' ? [subtask] : Array.from({ length: edge.toParallelism }, (_, to) => to)
+      const targets =
+        edge.partitioning === 'forward' ? [subtask] : Array.from({ length: edge.toParallelism }, (_, to) => to)
       const channels = targets.map((to) => this.services.channelTo(edge, subtask, to))
       writers.set(edge, new EdgeWriter(channels, this.partitioner(edge), this.services.options.batchSize))
     }
@@ -144,13 +154,15 @@ class TaskBuilder {
         const keyOf = this.services.job.keys.get(edge.toOperator)![edge.input]!
         const { maxParallelism } = this.services.options
         if (toParallelism === 1) return () => 0
-        return (record) => subtaskOfKeyGroup(keyGroupOf(keyOf(record), maxParallelism), maxParallelism, toParallelism)
+        return (record) => subtaskOfKeyGroup(maxParallelism, toParallelism, keyGroupOf(keyOf(record), maxParallelism))
       }
     }
   }
 
   private makeCollectors(chained: ChainedOperator): readonly BatchCollector[] {
-    return chained.targets.map((targets) => new BatchCollector(chained.operator.id, this.services.options.batchSize, targets.length > 0))
+    return chained.targets.map(
+      (targets) => new BatchCollector(chained.operator.id, this.services.options.batchSize, targets.length > 0),
+    )
   }
 
   private async restore(chained: ChainedOperator): Promise<Restored> {
@@ -185,7 +197,9 @@ class TaskBuilder {
   private makeBackend(chained: ChainedOperator): KeyedStateBackend | null {
     if (!chained.operator.inputs.some((input) => input.kind === 'keyed')) return null
     const states = Object.fromEntries(
-      Object.entries(statesOf(this.services.job, chained.operator)).filter(([, descriptor]) => descriptor.kind !== 'broadcast'),
+      Object.entries(statesOf(this.services.job, chained.operator)).filter(
+        ([, descriptor]) => descriptor.kind !== 'broadcast',
+      ),
     )
     if (Object.keys(states).length === 0 && chained.operator.kind !== 'process') return null
     const { maxParallelism, development } = this.services.options
@@ -198,7 +212,11 @@ class TaskBuilder {
     })
   }
 
-  private async makeContext(chained: ChainedOperator, outputs: readonly BatchCollector[], restored: Restored): Promise<OperatorContext> {
+  private async makeContext(
+    chained: ChainedOperator,
+    outputs: readonly BatchCollector[],
+    restored: Restored,
+  ): Promise<OperatorContext> {
     const { job, options, clock, resources } = this.services
     const { subtask } = this.deployment
     const operator = chained.operator.id
@@ -213,13 +231,19 @@ class TaskBuilder {
       keyedState: restored.keyedState,
       restoredList: (name) => restored.lists.get(name) ?? [],
       hasRestored: this.deployment.restore !== null,
-      resources: behaviour.kind === 'process' ? await resources.open(behaviour.resources, this.deployment.task, subtask) : {},
+      resources:
+        behaviour.kind === 'process' ? await resources.open(behaviour.resources, this.deployment.task, subtask) : {},
       countError: (kind) => this.services.countError(operator, kind),
       isDevelopment: options.development,
     }
   }
 
-  private async openInput(task: Task, chain: Chain, collector: BatchCollector | undefined, restored: Restored): Promise<void> {
+  private async openInput(
+    task: Task,
+    chain: Chain,
+    collector: BatchCollector | undefined,
+    restored: Restored,
+  ): Promise<void> {
     const head = this.vertex.operators[0]!.operator
     const behaviour = this.services.job.behaviours.get(head.id)!
     if (behaviour.kind !== 'source') return task.attachInput(this.makeChannelInput(task, chain))
@@ -288,7 +312,10 @@ interface Restored {
   readonly lists: ReadonlyMap<string, readonly unknown[]>
 }
 
-function toChainTarget(target: ChainedOperator['targets'][number][number], writers: ReadonlyMap<VertexEdge, EdgeWriter>): ChainTarget {
+function toChainTarget(
+  target: ChainedOperator['targets'][number][number],
+  writers: ReadonlyMap<VertexEdge, EdgeWriter>,
+): ChainTarget {
   if (target.kind === 'edge') return { kind: 'edge', writer: writers.get(target.edge)! }
   return { kind: 'node', node: target.index, input: target.input }
 }
@@ -302,4 +329,3 @@ async function closeQuietly(chain: Chain): Promise<void> {
     }
   }
 }
-

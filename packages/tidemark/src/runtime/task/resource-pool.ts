@@ -6,17 +6,26 @@ import type { Resource } from '../../core/resource.ts'
 export class ResourcePool {
   private readonly secret: (name: string) => string
   private readonly abort = new AbortController()
-  private readonly opened = new Map<string, { readonly resource: Resource<unknown>; readonly value: Promise<unknown> }>()
+  private readonly opened = new Map<
+    string,
+    { readonly resource: Resource<unknown>; readonly value: Promise<unknown> }
+  >()
 
   constructor(secret: (name: string) => string) {
     this.secret = secret
   }
 
   /** The values of the resources that one operator of a task declared. */
-  async open(resources: Readonly<Record<string, Resource<unknown>>>, task: TaskId, subtask: number): Promise<Readonly<Record<string, unknown>>> {
+  async open(
+    resources: Readonly<Record<string, Resource<unknown>>>,
+    task: TaskId,
+    subtask: number,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const entries = Object.entries(resources)
     if (entries.length === 0) return NO_RESOURCES
-    const values = await Promise.all(entries.map(async ([alias, resource]) => [alias, await this.openOne(resource, task, subtask)] as const))
+    const values = await Promise.all(
+      entries.map(async ([alias, resource]) => [alias, await this.openOne(resource, task, subtask)] as const),
+    )
     return Object.freeze(Object.fromEntries(values))
   }
 
@@ -49,9 +58,13 @@ export class ResourcePool {
     try {
       return await resource.open({ secret: this.secret, signal: this.abort.signal, subtask })
     } catch (cause) {
-      throw new TidemarkError('RESOURCE_FAILED', `resource ${resource.name} could not be opened: ${cause instanceof Error ? cause.message : String(cause)}`, {
-        cause,
-      })
+      throw new TidemarkError(
+        'RESOURCE_FAILED',
+        `resource ${resource.name} could not be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+        {
+          cause,
+        },
+      )
     }
   }
 }

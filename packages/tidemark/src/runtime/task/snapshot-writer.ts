@@ -12,7 +12,7 @@ import type {
 } from '../../core/manifest.ts'
 import type { StateFileWriter, TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import { inlineHandle } from '../checkpoint/inline-handle.ts'
-import type { OperatorSnapshotting } from '../operator/contract.ts'
+import type { KeyedStateSnapshotting, ListSnapshot } from '../state/contract.ts'
 import { writeListSnapshot } from '../state/write-list-snapshot.ts'
 
 /** State of a task up to this size travels in the acknowledgement and lies in the manifest: no file, no fsync (Flink's memory threshold). */
@@ -22,7 +22,9 @@ const WRITE_BYTES = 256 * 1024
 
 export interface SnapshotPart {
   readonly operator: OperatorId
-  readonly snapshotting: OperatorSnapshotting
+  readonly keyed: KeyedStateSnapshotting | null
+  readonly lists: readonly ListSnapshot[]
+  readonly committables: Promise<readonly PreparedCommittable[]>
 }
 
 /**
@@ -49,10 +51,17 @@ export class SnapshotWriter {
   private state: 'writing' | 'waiting' | 'flushed' | 'done' = 'writing'
   private failure: { readonly error: unknown; readonly isCommit: boolean } | null = null
   private committables: readonly (readonly PreparedCommittable[])[] | null = null
-  private result: { operators: readonly OperatorSnapshot[]; files: readonly CheckpointFile[]; bytes: number } | null = null
+  private result: { operators: readonly OperatorSnapshot[]; files: readonly CheckpointFile[]; bytes: number } | null =
+    null
   private isReleased = false
 
-  constructor(checkpoint: CheckpointId, task: TaskId, parts: readonly SnapshotPart[], storage: TaskCheckpointStorage, wake: () => void) {
+  constructor(
+    checkpoint: CheckpointId,
+    task: TaskId,
+    parts: readonly SnapshotPart[],
+    storage: TaskCheckpointStorage,
+    wake: () => void,
+  ) {
     this.checkpoint = checkpoint
     this.task = task
     this.parts = parts
@@ -86,7 +95,7 @@ export class SnapshotWriter {
   release(): void {
     if (this.isReleased) return
     this.isReleased = true
-    for (const part of this.parts) part.snapshotting.keyed?.release()
+    for (const part of this.parts) part.keyed?.release()
     if (this.state !== 'done') void this.inFlight.then(() => this.file?.abandon())
   }
 
@@ -94,8 +103,8 @@ export class SnapshotWriter {
     const part = this.parts[this.partIndex]
     try {
       if (part === undefined) return this.flush()
-      const { keyed } = part.snapshotting
-      if (keyed !== undefined) {
+      const { keyed } = part
+      if (keyed !== null) {
         this.section ??= { blocks: [], start: this.produced, crc: 0 }
         const before = this.buffer.length
         const slice = keyed.writeSlice(this.buffer, SLICE_BYTES)
@@ -125,14 +134,21 @@ export class SnapshotWriter {
   }
 
   private writeLists(part: SnapshotPart): void {
-    for (const list of part.snapshotting.lists ?? []) {
+    for (const list of part.lists) {
       const start = this.produced
       const before = this.buffer.length
       writeListSnapshot(list, this.buffer)
       const length = this.buffer.length - before
       const crc = crc32c(this.buffer.view(before, this.buffer.length), 0)
       this.produced += length
-      this.sections.push({ part: this.partIndex, list: { name: list.name, mode: list.mode, items: list.items.length }, blocks: [], start, length, crc })
+      this.sections.push({
+        part: this.partIndex,
+        list: { name: list.name, mode: list.mode, items: list.items.length },
+        blocks: [],
+        start,
+        length,
+        crc,
+      })
     }
   }
 
@@ -188,7 +204,7 @@ export class SnapshotWriter {
   }
 
   private keyedSnapshot(part: SnapshotPart, section: Section): KeyedStateSnapshot {
-    return { handle: this.handle(section), blocks: section.blocks, states: part.snapshotting.keyed!.states }
+    return { handle: this.handle(section), blocks: section.blocks, states: part.keyed!.states }
   }
 
   private listSnapshot(section: Section): ListStateSnapshot {
@@ -203,7 +219,7 @@ export class SnapshotWriter {
   }
 
   private awaitCommittables(): void {
-    Promise.all(this.parts.map((part) => part.snapshotting.committables ?? [])).then(
+    Promise.all(this.parts.map((part) => part.committables)).then(
       (committables) => {
         this.committables = committables
         this.wake()

@@ -14,6 +14,7 @@ export class SourceTaskInput implements TaskInput {
   private readonly reader: SourceReader<unknown>
   private readonly chain: Chain
   private readonly output: PollOutput
+  private hasPolledLast = false
   private isEnded = false
   records = 0
 
@@ -39,6 +40,10 @@ export class SourceTaskInput implements TaskInput {
 
   advance(max: number): InputProgress {
     if (this.isEnded) return NOTHING_NOW
+    if (this.hasPolledLast) {
+      this.isEnded = true
+      return { kind: 'ended', drain: true }
+    }
     this.output.start()
     const result = this.reader.poll(this.output, max)
     const { count } = this.output
@@ -47,10 +52,9 @@ export class SourceTaskInput implements TaskInput {
       this.chain.nodes[0]!.recordsIn += count
       this.chain.run()
     }
-    if (result === 'end') {
-      this.isEnded = true
-      return { kind: 'ended', drain: true }
-    }
+    // The end is reported by the next call, when the last records have left the chain.
+    this.hasPolledLast = result === 'end'
+    if (this.hasPolledLast) return WORKED
     return count > 0 || result === 'more' ? WORKED : NOTHING_NOW
   }
 

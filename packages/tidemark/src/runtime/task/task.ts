@@ -1,13 +1,13 @@
 import { ALIGNED_CHECKPOINT, type CheckpointBarrier, END_OF_PARTITION } from '../../core/element.ts'
 import type { Clock } from '../../core/clock.ts'
 import { toErrorInfo } from '../../core/errors.ts'
-import type { Attempt, CheckpointId, OperatorId, TaskId } from '../../core/ids.ts'
-import type { TaskSnapshot } from '../../core/manifest.ts'
+import type { Attempt, CheckpointId, TaskId } from '../../core/ids.ts'
+import type { PreparedCommittable, TaskSnapshot } from '../../core/manifest.ts'
 import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import type { AbortReason, AlignmentMetrics, CheckpointListener } from '../input/contract.ts'
 import type { Chain } from '../operator/chain.ts'
 import type { FromTaskHost } from '../worker/protocol.ts'
-import { SnapshotWriter } from './snapshot-writer.ts'
+import { type SnapshotPart, SnapshotWriter } from './snapshot-writer.ts'
 import { SourceTaskInput } from './source-task-input.ts'
 import type { TaskInput } from './task-input.ts'
 
@@ -45,6 +45,7 @@ interface Control {
   readonly abort: { readonly checkpoint: CheckpointId; readonly reason: AbortReason } | null
 }
 
+const NO_COMMITTABLES: Promise<readonly PreparedCommittable[]> = Promise.resolve([])
 const NO_ALIGNMENT: AlignmentMetrics = { alignmentMs: 0, bytesBuffered: 0 }
 /** A chunk of records is made so large that its processing takes about this long. */
 const CHUNK_MS = 1
@@ -307,10 +308,11 @@ export class Task implements CheckpointListener {
     const start = clock.monotonic()
     const startDelayMs = Math.max(0, clock.now() - barrier.timestamp)
     this.chain.broadcast(barrier)
-    const parts = this.chain.nodes.map((node) => {
-      const snapshotting = node.operator.snapshot?.(checkpoint) ?? {}
-      const splits = node.index === 0 ? this.input!.snapshot(checkpoint) : null
-      return { operator: node.id as OperatorId, snapshotting: splits === null ? snapshotting : { ...snapshotting, lists: [splits] } }
+    const parts = this.chain.nodes.map(({ id, index, operator, keyedState }): SnapshotPart => {
+      const keyed = keyedState?.snapshot() ?? null
+      const { lists = [], committables = NO_COMMITTABLES } = operator.snapshot?.(checkpoint) ?? {}
+      const splits = index === 0 ? this.input!.snapshot(checkpoint) : null
+      return { operator: id, keyed, lists: splits === null ? lists : [splits, ...lists], committables }
     })
     const writer = new SnapshotWriter(checkpoint, task, parts, storage, wake)
     const syncEnd = clock.monotonic()
@@ -347,7 +349,14 @@ export class Task implements CheckpointListener {
     const { error, isCommit } = writer.error!
     if (isCommit) throw error
     const { send, attempt, task } = this.environment
-    send({ kind: 'decline', attempt, task, checkpoint: writer.checkpoint, reason: 'snapshot-failed', error: toErrorInfo(error) })
+    send({
+      kind: 'decline',
+      attempt,
+      task,
+      checkpoint: writer.checkpoint,
+      reason: 'snapshot-failed',
+      error: toErrorInfo(error),
+    })
   }
 
   private dropSnapshot(checkpoint: CheckpointId): void {
@@ -367,7 +376,8 @@ export class Task implements CheckpointListener {
     }
     if (!this.isEnding) return false
     if (!this.chain.drainOutboxes()) return false
-    if (this.input !== null && this.operators.length === 0 && !this.input.isExhausted) return this.input.advance(1).kind !== 'nothing-now'
+    if (this.input !== null && this.operators.length === 0 && !this.input.isExhausted)
+      return this.input.advance(1).kind !== 'nothing-now'
     this.close({ kind: 'finished' })
     return false
   }
@@ -403,7 +413,8 @@ export class Task implements CheckpointListener {
       const { send, attempt, task } = this.environment
       this.phaseNow = 'closed'
       if (how.kind === 'failed') send({ kind: 'failed', attempt, task, error: toErrorInfo(how.error) })
-      else if (how.kind === 'finished' && closeError !== null) send({ kind: 'failed', attempt, task, error: toErrorInfo(closeError) })
+      else if (how.kind === 'finished' && closeError !== null)
+        send({ kind: 'failed', attempt, task, error: toErrorInfo(closeError) })
       else send({ kind: how.kind, attempt, task })
     })
   }
@@ -411,7 +422,7 @@ export class Task implements CheckpointListener {
   /** Closes everything, also when some of it fails; returns the first error. */
   private async closeAll(): Promise<Error | null> {
     let first: Error | null = null
-    const closings = [() => this.input?.close(), ...this.chain.nodes.map((node) => () => node.operator.close?.())]
+    const closings = [() => this.input?.close(), ...this.chain.nodes.map((node) => () => closeNode(node))]
     for (const closing of closings) {
       try {
         await closing()
@@ -423,7 +434,21 @@ export class Task implements CheckpointListener {
   }
 }
 
+async function closeNode({ operator, keyedState }: Chain['nodes'][number]): Promise<void> {
+  keyedState?.close()
+  await operator.close?.()
+}
+
 /** The barrier that a trigger message asks for. */
-export function barrierOf(message: { checkpoint: CheckpointId; timestamp: number; options?: CheckpointBarrier['options'] }): CheckpointBarrier {
-  return { kind: 'barrier', checkpoint: message.checkpoint, timestamp: message.timestamp, options: message.options ?? ALIGNED_CHECKPOINT }
+export function barrierOf(message: {
+  checkpoint: CheckpointId
+  timestamp: number
+  options?: CheckpointBarrier['options']
+}): CheckpointBarrier {
+  return {
+    kind: 'barrier',
+    checkpoint: message.checkpoint,
+    timestamp: message.timestamp,
+    options: message.options ?? ALIGNED_CHECKPOINT,
+  }
 }

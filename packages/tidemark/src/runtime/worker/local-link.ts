@@ -30,7 +30,8 @@ export class LocalLink<Message> {
     this.isAsked = true
     this.clock.defer(() => {
       this.isAsked = false
-      for (let count = 0; count < this.messagesPerTurn && this.queue.length > 0; count++) this.deliver(this.queue.shift()!)
+      for (let count = 0; count < this.messagesPerTurn && this.queue.length > 0; count++)
+        this.deliver(this.queue.shift()!)
       if (this.queue.length > 0) this.ask()
     })
   }

@@ -34,7 +34,10 @@ const SLICE_MS = 8
 
 /** What tasks have counted in this host, over all attempts. */
 export interface HostMetrics {
-  readonly operators: ReadonlyMap<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>
+  readonly operators: ReadonlyMap<
+    OperatorId,
+    { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }
+  >
   readonly sourceRecords: number
   /** Share of time in which a task's outputs were full, the highest of all tasks, since the last call. */
   readonly backPressure: number
@@ -51,7 +54,10 @@ export class TaskHost {
   private resources: ResourcePool | null = null
   private deployments: readonly TaskDeployment[] = []
   private isCanceled = false
-  private readonly counted = new Map<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>()
+  private readonly counted = new Map<
+    OperatorId,
+    { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }
+  >()
   private lastMetricsAt: number
 
   constructor(options: TaskHostOptions) {
@@ -96,7 +102,8 @@ export class TaskHost {
     const elapsed = Math.max(1, now - this.lastMetricsAt)
     this.lastMetricsAt = now
     let backPressure = 0
-    for (const task of this.tasks.values()) backPressure = Math.max(backPressure, Math.min(1, task.takeBlockedMs() / elapsed))
+    for (const task of this.tasks.values())
+      backPressure = Math.max(backPressure, Math.min(1, task.takeBlockedMs() / elapsed))
     const operators = new Map([...this.counted].map(([id, counts]) => [id, { ...counts }]))
     for (const task of this.tasks.values()) addCounts(operators, task)
     let sourceRecords = 0
@@ -234,7 +241,10 @@ export class TaskHost {
   }
 }
 
-function addCounts(into: Map<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>, task: Task): void {
+function addCounts(
+  into: Map<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>,
+  task: Task,
+): void {
   for (const node of task.operators) {
     const counts = into.get(node.id) ?? { recordsIn: 0, recordsOut: 0, skipped: 0, deadLetters: 0 }
     counts.recordsIn += node.recordsIn
