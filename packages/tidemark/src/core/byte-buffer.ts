@@ -42,15 +42,17 @@ export class ByteBuffer implements ByteWriter {
     this.end += 8
   }
 
-  bytes(value: Uint8Array): void {
-    const { length } = value
+  bytes(value: Uint8Array, from: number = 0, to: number = value.length): void {
+    const length = to - from
     if (this.end + length > this.array.length) this.grow(length)
     if (length > COPY_BY_HAND_MAX) {
-      this.array.set(value, this.end)
+      this.array.set(length === value.length ? value : value.subarray(from, to), this.end)
       this.end += length
     } else {
       const { array } = this
-      for (let index = 0; index < length; index++) array[this.end++] = value[index]!
+      let { end } = this
+      for (let index = from; index < to; index++) array[end++] = value[index]!
+      this.end = end
     }
   }
 
@@ -103,7 +105,7 @@ export class ByteBuffer implements ByteWriter {
 }
 
 /** Writes unsigned LEB128; the target must have room for eight bytes. Returns where it ended. */
-export function writeVarint(target: Uint8Array, at: number, value: number): number {
+function writeVarint(target: Uint8Array, at: number, value: number): number {
   assert(value >= 0 && value <= Number.MAX_SAFE_INTEGER, 'a varint is a non-negative safe integer')
   let out = at
   let rest = value

@@ -12,7 +12,8 @@ export interface ByteWriter {
   /** Unsigned LEB128, up to 2^53 − 1. */
   varint(value: number): void
   float64(value: number): void
-  bytes(value: Uint8Array): void
+  /** The bytes, or those from `from` to `to`. */
+  bytes(value: Uint8Array, from?: number, to?: number): void
   /** Length-prefixed, any JavaScript string, also with unpaired surrogates. */
   string(value: string): void
   /** What was written from `from` to `to` (the end by default), without a copy. */

@@ -15,7 +15,7 @@ import { murmur3, murmurFinish, murmurMix, murmurTail } from './murmur3.ts'
  * - boolean: one byte
  * - tuple: its parts in this same layout, one after the other
  */
-export const KEY_TAG = { string: 1, number: 2, bigint: 3, boolean: 4, tuple: 5 } as const
+const KEY_TAG = { string: 1, number: 2, bigint: 3, boolean: 4, tuple: 5 } as const
 
 export const keyCodec: Codec<Key> = { id: 'key/1', encode: writeKey, decode: readKey }
 

@@ -6,7 +6,7 @@ import { readWtf8 } from '../../core/wtf8.ts'
 import { ABSENT, type ColumnPart, StateColumn } from './state-column.ts'
 
 /** Slots are preserved for snapshots in pages of this many: one copy costs about a microsecond per column. */
-export const PAGE_SLOTS = 1 << 10
+const PAGE_SLOTS = 1 << 10
 const PAGE_BITS = 10
 const FIRST_CAPACITY = 8
 /** Fibonacci hashing: takes the upper bits of the product, since the lower bits of the hash are the same in all keys of a group. */

@@ -72,6 +72,11 @@ function entriesOf(bitmaps: readonly (Presence | null)[], slots: number): number
   return entries
 }
 
+function hasState(part: PagePart, slot: number): boolean {
+  for (const column of part.columns) if (column !== null && valueInPart(column, slot) !== ABSENT) return true
+  return false
+}
+
 /** Writes pages row by row, and stops within one, even within a list or map, when the slice is full. */
 export class RowWriter {
   private readonly operator: string
@@ -99,10 +104,10 @@ export class RowWriter {
     for (; this.slot < part.slots; this.slot++) {
       if (rows > 0 && writer.length >= limit) break
       const keyTo = keyEnd(keys, this.keyFrom)
-      if (part.columns.some((column) => column !== null && valueInPart(column, this.slot) !== ABSENT)) {
+      if (hasState(part, this.slot)) {
         rows++
         writer.byte(1)
-        writer.bytes(keys.subarray(this.keyFrom, keyTo))
+        writer.bytes(keys, this.keyFrom, keyTo)
         const isWhole = this.writeStates(part, keys, writer, limit)
         writer.varint(0)
         if (!isWhole) break

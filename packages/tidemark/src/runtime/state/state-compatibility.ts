@@ -3,7 +3,7 @@ import type { StateDescriptor, StateSchema } from '../../core/state.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 
 /** The layout of values in keyed state. That of keys is part of the block format. */
-export const STATE_CODEC = valueCodec.id
+const STATE_CODEC = valueCodec.id
 
 export function stateSchemasOf(states: Readonly<Record<string, StateDescriptor>>): readonly StateSchema[] {
   return Object.entries(states).map(([name, { kind }]) => ({ name, kind, codec: STATE_CODEC }))

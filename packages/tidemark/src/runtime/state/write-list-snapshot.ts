@@ -6,7 +6,7 @@ import { valueCodec } from '../../core/value-codec.ts'
 import type { ListSnapshot } from './contract.ts'
 
 /** What `ListStateSnapshot.codec` says of lists written here. */
-export const LIST_CODEC = valueCodec.id
+const LIST_CODEC = valueCodec.id
 
 const scratch = new ByteBuffer()
 
