@@ -202,6 +202,15 @@ describe('scenario 9: when checkpoints are triggered', () => {
     expect(driver.wakeAt).toBe(3000)
   })
 
+  it('does not ask again while the earliest deadline stays the same, but after a tick that came early', () => {
+    const driver = started()
+    const asked = () => driver.actions.filter(({ kind }) => kind === 'wake-at').length
+    driver.dataFinished('a#0')
+    expect(asked()).toBe(1)
+    driver.pass(10)
+    expect([asked(), driver.wakeAt]).toEqual([2, 1000])
+  })
+
   it('triggers nothing by itself without an interval', () => {
     const driver = started({ intervalMs: null })
     expect(driver.wakeAt).toBeNull()
@@ -247,6 +256,19 @@ describe('scenario 10: late, repeated and foreign messages', () => {
     driver.start(TWO_BY_TWO, [1])
     driver.attempt = attempt(1)
     expect(driver.acknowledge(1, 'a#0')).toEqual([])
+  })
+
+  it('touches nothing of a checkpoint that an earlier process completed', () => {
+    const driver = new CoordinatorDriver({ firstCheckpoint: checkpointId(6) })
+    driver.start(TWO_BY_TWO, [5])
+    expect(driver.acknowledge(5, 'a#0')).toEqual([])
+  })
+
+  it('discards what another attempt sends for a complete checkpoint that it had no part in', () => {
+    const driver = started()
+    complete(driver, 1)
+    driver.attempt = attempt(7)
+    expect(driver.acknowledge(1, 'a#0')).toEqual(['discard-snapshot 1 a#0'])
   })
 
   it('discards the state of an unknown attempt, task or checkpoint', () => {

@@ -295,8 +295,7 @@ export class CheckpointCoordinator {
     const isUnderWay =
       pending.some(({ purpose, isAfterEndOfData }) => purpose === 'checkpoint' && isAfterEndOfData) ||
       unconfirmed.some(({ finished }) => tasks.living().every((task) => finished.includes(task)))
-    const isFinalNeeded = isAllDataFinished && this.options.intervalMs !== null && !isUnderWay
-    return { at, pending: pending.length, isAllDataFinished, finalDueAt: isFinalNeeded ? finalDueAt : null }
+    return { at, pending: pending.length, isAllDataFinished, finalDueAt: isUnderWay ? null : finalDueAt }
   }
 
   private planWake(running: RunningAttempt, at: number): void {

@@ -19,7 +19,7 @@ export interface RequestDeciderOptions {
 export interface TriggerFacts {
   readonly at: number
   readonly pending: number
-  /** All input has ended and a last checkpoint is due from this time on; null when none is needed (or none more). */
+  /** When all input has ended: a last checkpoint is due from this time on; null while one is under way. */
   readonly finalDueAt: number | null
   readonly isAllDataFinished: boolean
 }
