@@ -1,3 +1,4 @@
+import { runId } from '../core/ids.ts'
 import { describe, expect, it } from 'vitest'
 import { checkSinkContract } from '../testing/connector-contract/sink-contract.ts'
 import { SinkRun } from '../testing/connector-contract/sink-run.ts'
@@ -33,7 +34,7 @@ describe('collect', () => {
     await first.openWriters()
     await first.write(0, [1, 2])
     const prepared = await first.prepare()
-    const results = await runOf(collect<number>(), 'run', 2).start({ kind: 'restored' }, prepared)
+    const results = await runOf(collect<number>(), 'run', 2).start({ kind: 'restored', from: runId('run') }, prepared)
     expect(results).toMatchObject([{ kind: 'lost', error: { code: 'COMMIT_LOST' } }])
   })
 

@@ -10,7 +10,7 @@ export interface Secret {
 
 export interface OpenContext {
   /** The secret's value; `SECRET_MISSING` when it is not set. */
-  secret(name: string): string
+  readonly secret: (name: string) => string
   /** Aborted when the attempt ends. */
   readonly signal: AbortSignal
   readonly subtask: number

@@ -46,11 +46,11 @@ export interface WriterContext extends SinkIdentity {
   readonly parallelism: number
   readonly clock: Clock
   readonly files: FileSystem
-  secret(name: string): string
+  readonly secret: (name: string) => string
   /** Tells the task that `write` may take records again. */
-  wake(): void
+  readonly wake: () => void
   /** Fails the attempt: for what asynchronous writing finds out. */
-  fail(error: unknown): void
+  readonly fail: (error: unknown) => void
 }
 
 export interface SinkWriter<T> {
@@ -75,7 +75,7 @@ export interface SinkWriter<T> {
 export interface CommitterContext extends SinkIdentity {
   readonly clock: Clock
   readonly files: FileSystem
-  secret(name: string): string
+  readonly secret: (name: string) => string
 }
 
 /** `retry`: not now, ask again. `lost`: cannot be committed any more, the records are gone: the job fails loudly and names it. */
@@ -83,8 +83,13 @@ export type CommitResult =
   | { readonly kind: 'committed' | 'already-committed' }
   | { readonly kind: 'retry' | 'lost'; readonly error: unknown }
 
-/** `fresh`: no checkpoint is restored. `isForced`: the user said `--fresh`. */
-export type StartKind = { readonly kind: 'fresh'; readonly isForced: boolean } | { readonly kind: 'restored' }
+/**
+ * `fresh`: no checkpoint is restored. `isForced`: the user said `--fresh`. `restored`: from a checkpoint of run `from`, which is this run's own, or another one
+ * whose output this run takes over and goes on with.
+ */
+export type StartKind =
+  | { readonly kind: 'fresh'; readonly isForced: boolean }
+  | { readonly kind: 'restored'; readonly from: RunId }
 
 /** Makes transactions visible. Runs on the main thread; calls never overlap. */
 export interface Committer {

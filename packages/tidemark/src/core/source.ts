@@ -40,11 +40,11 @@ export interface EnumeratorContext {
   readonly clock: Clock
   readonly files: FileSystem
   /** Hands splits to a reader. In the same FIFO as checkpoint triggers. */
-  assign(subtask: number, splits: readonly Split[]): void
+  readonly assign: (subtask: number, splits: readonly Split[]) => void
   /** Tells a reader that nothing more will come. */
-  noMoreSplits(subtask: number): void
+  readonly noMoreSplits: (subtask: number) => void
   /** Fails the attempt. */
-  fail(error: unknown): void
+  readonly fail: (error: unknown) => void
 }
 
 /**
@@ -68,13 +68,13 @@ export interface ReaderContext {
   readonly clock: Clock
   readonly files: FileSystem
   /** The job's parameters resolved secrets by name. */
-  secret(name: string): string
+  readonly secret: (name: string) => string
   /** Asks the enumerator for work. */
-  requestSplit(): void
+  readonly requestSplit: () => void
   /** Tells the task that `poll` is worth calling again. Safe to call at any time, also needlessly. */
-  wake(): void
+  readonly wake: () => void
   /** Fails the attempt: for what asynchronous fetching finds out. */
-  fail(error: unknown): void
+  readonly fail: (error: unknown) => void
 }
 
 /** `more`: call again at once. `nothing-now`: call again after `wake`. `end`: bounded, and everything was emitted. */
@@ -96,7 +96,7 @@ export interface SourceReader<T> {
   open?(): void | Promise<void>
   /** New splits, or (before the first `poll`) those of the restored checkpoint. */
   addSplits(splits: readonly Split[]): void
-  noMoreSplits(): void
+  readonly noMoreSplits: () => void
   /** Emits at most `max` records. Bounded work, never waits. */
   poll(output: SourceOutput<T>, max: number): PollResult
   /** For people: the position of the record emitted as number `index` in the last `poll`. */

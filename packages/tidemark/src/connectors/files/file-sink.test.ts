@@ -13,7 +13,7 @@ import { jsonLines } from './json-lines.ts'
 import { textLines } from './text-lines.ts'
 
 const FRESH: StartKind = { kind: 'fresh', isForced: false }
-const RESTORED: StartKind = { kind: 'restored' }
+const RESTORED: StartKind = { kind: 'restored', from: runId('run') }
 
 /** Lines of every file that a reader of the directory sees. */
 function visible(disk: MemoryFileSystem): readonly string[] {

@@ -51,6 +51,8 @@ export function decideClaim(
   const isOwnRun = owner.run === identity.run
   if (start.kind === 'restored') {
     if (isOwnRun) return { kind: 'keep' }
+    // What that run had not committed yet is in the restored checkpoint: the output goes on.
+    if (owner.run === start.from) return { kind: 'claim' }
     return results.length > 0 ? refuse(`holds results of run ${owner.run} of this job`) : { kind: 'claim' }
   }
   if (results.length === 0) return { kind: isOwnRun ? 'keep' : 'claim' }

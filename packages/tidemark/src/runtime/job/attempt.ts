@@ -34,14 +34,14 @@ export interface AttemptOptions {
   readonly topologyHash: string
   readonly coordinator: CheckpointCoordinator
   readonly storage: CheckpointStorage
-  storageOf(attempt: AttemptNumber): TaskCheckpointStorage
+  readonly storageOf: (attempt: AttemptNumber) => TaskCheckpointStorage
   readonly committers: SinkCommitters
   /** Complete checkpoints that exist, by id; kept up to date. */
   readonly completed: Map<CheckpointId, CompletedCheckpoint>
   readonly restores: ReadonlyMap<TaskId, TaskRestore>
   readonly enumeratorStates: ReadonlyMap<OperatorId, unknown>
-  secret(name: string): string
-  emit(event: JobEvent): void
+  readonly secret: (name: string) => string
+  readonly emit: (event: JobEvent) => void
 }
 
 /** How an attempt ended; always after every task has stopped and every write and commit under way has settled. */

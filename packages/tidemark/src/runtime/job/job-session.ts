@@ -32,7 +32,7 @@ export interface JobSessionOptions {
   readonly options: ResolvedOptions
   readonly progress: JobProgress
   readonly start: PreparedStart
-  secret(name: string): string
+  readonly secret: (name: string) => string
 }
 
 /** Runs attempts of one job in this process until one ends well, somebody wants it to stop, or the restart strategy gives up. */
@@ -85,7 +85,9 @@ export class JobSession {
     try {
       const first = await this.newest()
       await this.committers.start(
-        first === null ? { kind: 'fresh', isForced: this.options.start.isForcedFresh } : { kind: 'restored' },
+        first === null
+          ? { kind: 'fresh', isForced: this.options.start.isForcedFresh }
+          : { kind: 'restored', from: first.manifest.run },
       )
       return await this.runAttempts()
     } catch (error) {

@@ -12,7 +12,8 @@ import { FlatMapOperator } from './flat-map.ts'
 import { MapOperator } from './map.ts'
 
 type Step =
-  | { readonly kind: 'map' | 'filter' }
+  | { readonly kind: 'map' }
+  | { readonly kind: 'filter' }
   | { readonly kind: 'flat-map'; readonly fanOut: number; readonly asArray: boolean }
 
 function contextOf(id: string, outputs: readonly BatchCollector[]): OperatorContext {
@@ -36,11 +37,8 @@ function contextOf(id: string, outputs: readonly BatchCollector[]): OperatorCont
 function operatorOf(step: Step, context: OperatorContext): Operator {
   if (step.kind === 'map') return new MapOperator(context, (value) => (value as number) + 1, 'fail')
   if (step.kind === 'filter') return new FilterOperator(context, (value) => (value as number) % 3 !== 0, 'fail')
-  return new FlatMapOperator(
-    context,
-    (value) => (step.asArray ? [...fan(value, step.fanOut)] : fan(value, step.fanOut)),
-    'fail',
-  )
+  const { fanOut, asArray } = step
+  return new FlatMapOperator(context, (value) => (asArray ? [...fan(value, fanOut)] : fan(value, fanOut)), 'fail')
 }
 
 function* fan(value: unknown, count: number): Generator<number> {

@@ -16,9 +16,9 @@ export interface SourceEnumeratorsOptions {
   readonly files: FileSystem
   /** Restored state by source; absent on a fresh start. */
   readonly restored: ReadonlyMap<OperatorId, unknown>
-  parallelismOf(operator: OperatorId): number
-  send(message: ToTaskHost): void
-  fail(error: unknown): void
+  readonly parallelismOf: (operator: OperatorId) => number
+  readonly send: (message: ToTaskHost) => void
+  readonly fail: (error: unknown) => void
 }
 
 /**

@@ -44,14 +44,14 @@ export interface TaskHostServices {
   readonly files: FileSystem
   readonly storage: TaskCheckpointStorage
   readonly resources: ResourcePool
-  secret(name: string): string
-  send(message: FromTaskHost): void
-  wake(task: TaskId): void
+  readonly secret: (name: string) => string
+  readonly send: (message: FromTaskHost) => void
+  readonly wake: (task: TaskId) => void
   /** The sending end of the channel of `edge` between two tasks. */
-  channelTo(edge: VertexEdge, from: number, to: number): ChannelWriter
+  readonly channelTo: (edge: VertexEdge, from: number, to: number) => ChannelWriter
   /** The receiving end. */
-  channelFrom(edge: VertexEdge, from: number, to: number): ChannelReader
-  countError(operator: OperatorId, kind: 'skipped' | 'dead-letter'): void
+  readonly channelFrom: (edge: VertexEdge, from: number, to: number) => ChannelReader
+  readonly countError: (operator: OperatorId, kind: 'skipped' | 'dead-letter') => void
 }
 
 /** Makes a task from its deployment: restores its state, opens its operators and resources. Throws what the user or the world did wrong. */

@@ -33,7 +33,7 @@ export class ResourcePool {
   async close(): Promise<void> {
     this.abort.abort()
     let first: unknown
-    for (const { resource, value } of [...this.opened.values()].reverse()) {
+    for (const { resource, value } of [...this.opened.values()].toReversed()) {
       try {
         await resource.close?.(await value)
       } catch (error) {

@@ -34,9 +34,9 @@ export interface TaskEnvironment {
   readonly storage: TaskCheckpointStorage
   readonly batchSize: number
   /** Tells the job master. */
-  send(message: FromTaskHost): void
+  readonly send: (message: FromTaskHost) => void
   /** Asks for another call of `step`. */
-  wake(): void
+  readonly wake: () => void
 }
 
 interface Control {
@@ -333,7 +333,7 @@ export class Task implements CheckpointListener {
   private stepSnapshots(): boolean {
     if (this.snapshots.length === 0) return false
     let hasMore = false
-    for (const entry of [...this.snapshots]) {
+    for (const entry of this.snapshots) {
       const progress = entry.writer.step()
       if (progress === 'more') hasMore = true
       if (progress === 'more' || progress === 'waiting') continue
@@ -384,7 +384,7 @@ export class Task implements CheckpointListener {
 
   private flushOperators(): void {
     if (this.isEnding) return this.environment.wake()
-    Promise.all(this.chain.nodes.map((node) => node.operator.flush?.())).then(
+    Promise.all(this.chain.nodes.map(async (node) => node.operator.flush?.())).then(
       () => {
         this.chain.broadcast(END_OF_PARTITION)
         this.isEnding = true

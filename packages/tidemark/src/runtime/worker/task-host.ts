@@ -21,10 +21,10 @@ export interface TaskHostOptions {
   readonly epoch: Epoch
   readonly clock: Clock
   readonly files: FileSystem
-  storageOf(attempt: Attempt): TaskCheckpointStorage
-  secret(name: string): string
+  readonly storageOf: (attempt: Attempt) => TaskCheckpointStorage
+  readonly secret: (name: string) => string
   /** Tells the job master. Messages of one host arrive in order. */
-  send(message: FromTaskHost): void
+  readonly send: (message: FromTaskHost) => void
   /** For the simulator: which runnable task is next, and one step per turn. */
   readonly scheduling?: { readonly random: Random; readonly stepsPerTurn: number }
 }

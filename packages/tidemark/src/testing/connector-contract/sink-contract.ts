@@ -1,3 +1,4 @@
+import { runId } from '../../core/ids.ts'
 import { assert, isTidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import type { CommitResult, Sink, StartKind } from '../../core/sink.ts'
@@ -24,7 +25,7 @@ export interface SinkContractOptions<T> {
 }
 
 const FRESH: StartKind = { kind: 'fresh', isForced: false }
-const RESTORED: StartKind = { kind: 'restored' }
+const RESTORED: StartKind = { kind: 'restored', from: runId('run') }
 const PARALLELISM = 2
 
 /** What every scenario works with: a sink's life over several processes. */
