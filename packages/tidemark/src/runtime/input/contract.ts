@@ -62,7 +62,7 @@ export interface CheckpointBarrierHandler {
    * stays blocked for it, its barriers are ignored from now on. The listener is told only if the handler had seen a barrier of it.
    */
   abort(checkpoint: CheckpointId): void
-  /** Nothing is kept back. */
+  /** Nothing that was stored is being read back; always so where blocked channels are not read. */
   isEmpty(): boolean
   /** Throws away what is kept. Idempotent. */
   cleanup(): void

@@ -1,3 +1,4 @@
+import { unreachable } from '../../core/errors.ts'
 import type { CheckpointMode } from '../../core/options.ts'
 import { BarrierBuffer } from './barrier-buffer.ts'
 import { BarrierTracker } from './barrier-tracker.ts'
@@ -13,5 +14,7 @@ export function createBarrierHandler(
       return new BarrierBuffer({ gate, monotonic, blocked: 'in-channel', endOfPartition: 'aligned' })
     case 'at-least-once':
       return new BarrierTracker({ gate, monotonic, endOfPartition: 'aligned' })
+    default:
+      return unreachable(mode)
   }
 }

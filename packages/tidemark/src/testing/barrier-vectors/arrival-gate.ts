@@ -5,6 +5,7 @@ import {
   END_OF_PARTITION,
   recordBatch,
 } from '../../core/element.ts'
+import { unreachable } from '../../core/errors.ts'
 import { channelIndex, type ChannelIndex, type CheckpointId, checkpointId } from '../../core/ids.ts'
 import type { InputGate } from '../../runtime/input/contract.ts'
 import type { Arrival } from './barrier-vector.ts'
@@ -89,21 +90,24 @@ export function inputIndexOf(element: StreamElement): number {
   return element.kind === 'records' ? (element.values[0] as number) : -1
 }
 
+const HEADER_BYTES = 9
+
 /** Sizes as Flink 1.4 writes them: a header, then the data or the serialised event. */
 export function classicSizeOf(element: StreamElement): number {
-  const HEADER = 9
   switch (element.kind) {
     case 'records':
-      return HEADER + (element.values[1] as number)
+      return HEADER_BYTES + (element.values[1] as number)
     case 'barrier':
-      return HEADER + 24
+      return HEADER_BYTES + 24
     case 'cancel-checkpoint':
-      return HEADER + 12
+      return HEADER_BYTES + 12
     case 'end-of-partition':
     case 'end-of-data':
     case 'watermark':
     case 'status':
-      return HEADER + 4
+      return HEADER_BYTES + 4
+    default:
+      return unreachable(element)
   }
 }
 
@@ -117,5 +121,7 @@ function toElement(arrival: Exclude<Arrival, { kind: 'coordinator-abort' }>, at:
       return { kind: 'cancel-checkpoint', checkpoint: checkpointId(arrival.id) }
     case 'end':
       return END_OF_PARTITION
+    default:
+      return unreachable(arrival)
   }
 }

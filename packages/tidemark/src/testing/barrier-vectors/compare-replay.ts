@@ -1,3 +1,4 @@
+import { toErrorInfo } from '../../core/errors.ts'
 import type { BarrierVector } from './barrier-vector.ts'
 import type { Replay } from './replay-vector.ts'
 
@@ -32,7 +33,7 @@ export function compareReplay(vector: BarrierVector, replay: Replay): Verdict {
       kind: 'mismatched',
       at: length,
       expected,
-      actual: replay.error === null ? 'no error' : String(replay.error),
+      actual: replay.error === null ? 'no error' : toErrorInfo(replay.error).message,
     }
   }
   return times === 0 ? { kind: 'matched' } : { kind: 'intended-deviation', times }
