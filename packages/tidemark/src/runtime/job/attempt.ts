@@ -63,6 +63,8 @@ export class Attempt {
   /** Tasks that have not ended. */
   private readonly living = new Set<TaskId>()
   private readonly notReady = new Set<TaskId>()
+  private readonly events: CoordinatorEvent[] = []
+  private isDeciding = false
   private end: AttemptEnd | null = null
   private isStopping = false
   /** Writes and commits that must settle before the attempt has ended. */
@@ -221,8 +223,20 @@ export class Attempt {
     }
   }
 
+  /** What performing an action causes is decided after the other actions of the same decision: the coordinator hears one event at a time. */
   private decide(event: CoordinatorEvent): void {
-    for (const action of this.options.coordinator.handle(event)) this.perform(action)
+    this.events.push(event)
+    if (this.isDeciding) return
+    this.isDeciding = true
+    try {
+      for (let next = this.events.shift(); next !== undefined; next = this.events.shift()) {
+        for (const action of this.options.coordinator.handle(next)) this.perform(action)
+      }
+    } catch (error) {
+      this.fail(error)
+    } finally {
+      this.isDeciding = false
+    }
   }
 
   private perform(action: CoordinatorAction): void {
