@@ -230,6 +230,16 @@ export class MemoryFileSystem extends MemoryView {
   paths(below = '/'): readonly string[] {
     return this.#disk.tree.paths(below)
   }
+
+  /** As `paths`, with the directories too: theirs end in a slash. */
+  allPaths(below = '/'): readonly string[] {
+    return this.#disk.tree.paths(below, true)
+  }
+
+  /** At once, without faults: the path exists, and a power failure now would certainly leave its name and content as they are. */
+  isDurable(path: string): boolean {
+    return this.#disk.tree.isDurable(path)
+  }
 }
 
 class MemoryFileWriter implements FileWriter {

@@ -236,10 +236,24 @@ export class MemoryTree {
     this.#makeDurable(directory, Number.POSITIVE_INFINITY)
   }
 
-  paths(below: string): readonly string[] {
+  /** Whether name and content would certainly survive a crash now. */
+  isDurable(path: string): boolean {
+    let directory: MemoryNode = this.#root
+    for (const name of segments(path)) {
+      if (!(directory instanceof MemoryDirectory)) return false
+      const node: MemoryNode | undefined = directory.entries.get(name)
+      if (node === undefined || directory.durable.get(name) !== node) return false
+      directory = node
+    }
+    return !(directory instanceof MemoryFile) || directory.isDurable
+  }
+
+  /** `withDirectories`: also those, with a slash at the end. */
+  paths(below: string, withDirectories = false): readonly string[] {
     const found: string[] = []
     const walk = (node: MemoryNode | undefined, path: string): void => {
       if (node instanceof MemoryFile) found.push(path)
+      if (node instanceof MemoryDirectory && withDirectories) found.push(`${path}/`)
       if (node instanceof MemoryDirectory) for (const [name, child] of node.entries) walk(child, `${path}/${name}`)
     }
     const start = this.normalize(below)

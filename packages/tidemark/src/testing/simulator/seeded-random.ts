@@ -20,4 +20,22 @@ export class SeededRandom implements Random {
     while (digits.length < count) digits += Math.floor(this.next() * 16).toString(16)
     return digits
   }
+
+  /** A whole number from `low` to `high`, both possible. */
+  integer(low: number, high: number): number {
+    return low + Math.floor(this.next() * (high - low + 1))
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability
+  }
+
+  pick<T>(items: readonly T[]): T {
+    return items[Math.floor(this.next() * items.length)]!
+  }
+
+  /** An independent generator, so that what one part draws does not shift what another part gets. */
+  fork(): SeededRandom {
+    return new SeededRandom(Math.floor(this.next() * 4_294_967_296))
+  }
 }
