@@ -285,12 +285,6 @@ describe('the tracker', () => {
 })
 
 describe('against a second, naive implementation of the algorithm of Flink 1.4', () => {
-  const classic = (handler: 'buffer' | 'tracker', input: Input, maxBufferedBytes: number): BarrierVector => ({
-    ...{ name: 'random', line: 1, handler, maxBufferedBytes, input: [], expected: [], error: null },
-    channels: input.channels,
-    arrivals: input.arrivals.filter(({ kind }) => kind !== 'coordinator-abort'),
-    policies: { blocked: 'stored', endOfPartition: handler === 'buffer' ? 'abort' : 'ignored' },
-  })
   const limit = fc.oneof(fc.constant(-1), fc.integer({ min: 30, max: 300 }))
 
   it('the buffer has the same effects, and the replay knows where Flink reports otherwise', () => {
@@ -339,4 +333,23 @@ function newestBarrier({ arrivals }: Input): number {
 
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index)
+}
+
+function classic(
+  handler: 'buffer' | 'tracker',
+  { channels, arrivals }: Input,
+  maxBufferedBytes: number,
+): BarrierVector {
+  return {
+    name: 'random',
+    line: 1,
+    handler,
+    channels,
+    maxBufferedBytes,
+    policies: { blocked: 'stored', endOfPartition: handler === 'buffer' ? 'abort' : 'ignored' },
+    input: [],
+    arrivals: arrivals.filter(({ kind }) => kind !== 'coordinator-abort'),
+    expected: [],
+    error: null,
+  }
 }

@@ -22,7 +22,10 @@ class SteppedTime {
 function storing(arrivals: readonly Arrival[]): BarrierBuffer {
   const gate = new ArrivalGate(2, arrivals)
   const handler = new BarrierBuffer({
-    ...{ gate, monotonic: () => 0, blocked: 'stored', endOfPartition: 'abort' },
+    gate,
+    monotonic: () => 0,
+    blocked: 'stored',
+    endOfPartition: 'abort',
     sizeOf: classicSizeOf,
   })
   handler.registerCheckpointEventHandler(DEAF)
