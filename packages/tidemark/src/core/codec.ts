@@ -1,10 +1,3 @@
-/**
- * Any value that survives structured storage: undefined, null, booleans, numbers (NaN, -0), bigint, strings (also with
- * unpaired surrogates), Date, RegExp-free plain objects, arrays (with holes), Map, Set, ArrayBuffer, typed arrays, nested.
- * Refused with `NOT_ENCODABLE` naming the path: functions, symbols, class instances, promises, cycles.
- */
-export type Encodable = unknown
-
 /** A growing buffer that codecs write to. Little-endian. Owned by one writer at a time; `bytes` views are valid until the next write. */
 export interface ByteWriter {
   readonly length: number
@@ -37,7 +30,11 @@ export interface ByteReader {
 }
 
 /**
- * Turns values of one type into bytes and back. The layout is documented and versioned (`id` names layout and
+ * Turns values of one type into bytes and back. `value/1` takes any value that survives structured storage: undefined, null, booleans, numbers (NaN, -0),
+ * bigint, strings (also with unpaired surrogates), Date, plain objects, arrays (with holes), Map, Set, ArrayBuffer, typed arrays, nested; it refuses functions,
+ * symbols, class instances, promises and cycles, naming the path.
+ *
+ * The layout is documented and versioned (`id` names layout and
  * version: `value/1`), because savepoints outlive programs and Java reads them too.
  */
 export interface Codec<T> {

@@ -3,6 +3,3 @@ export type KeyPart = string | number | bigint | boolean
 
 /** A key, or a tuple as one. The tuple form makes `[a, b]` infer as a tuple. */
 export type Key = KeyPart | readonly [KeyPart, ...KeyPart[]]
-
-/** Reads the key of a record. Must be deterministic: it runs at the sender and at the receiver. */
-export type KeySelector = (record: unknown) => Key

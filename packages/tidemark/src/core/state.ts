@@ -1,5 +1,3 @@
-import type { Key } from './key.ts'
-
 /** How an operator list state is handed out when the parallelism changes: dealt out evenly, or everything to everybody. */
 export type Redistribution = 'split' | 'union'
 
@@ -89,5 +87,3 @@ export interface StateSchema {
   /** `Codec.id` of key and value layouts. */
   readonly codec: string
 }
-
-export type AnyKey = Key
