@@ -1,4 +1,5 @@
-import type { RecordBatch } from '../../core/element.ts'
+import type { BufferOrEvent, RecordBatch } from '../../core/element.ts'
+import { assert, unreachable } from '../../core/errors.ts'
 import type { CheckpointId } from '../../core/ids.ts'
 import type { CheckpointBarrierHandler } from '../input/contract.ts'
 import { WatermarkMerger } from '../input/watermark-merger.ts'
@@ -17,6 +18,7 @@ export class ChannelTaskInput implements TaskInput {
   private readonly hasEnded: boolean[]
   private openInputs: number
   private drain = true
+  private taken: BufferOrEvent | null = null
   private batch: RecordBatch | null = null
   private batchInput = 0
   private batchFrom = 0
@@ -44,28 +46,35 @@ export class ChannelTaskInput implements TaskInput {
 
   advance(max: number): InputProgress {
     if (this.batch !== null) return this.feed(max)
+    const { taken } = this
+    if (taken === null) return this.take()
+    this.taken = null
+    return this.handle(taken)
+  }
+
+  /** Only takes: a barrier that came just before this element has to be served before it. */
+  private take(): InputProgress {
     const next = this.handler.getNextNonBlocked()
     if (next === undefined) return NOTHING_NOW
     if (next === null) {
       this.isFinished = true
       return NOTHING_NOW
     }
-    const { channel, element } = next
+    this.taken = next
+    return WORKED
+  }
+
+  private handle({ channel, element }: BufferOrEvent): InputProgress {
     switch (element.kind) {
       case 'records':
         this.batch = element
         this.batchInput = this.inputOf[channel]!
         this.batchFrom = 0
-        // The next call feeds it: a barrier that came just before has to be served first.
         return WORKED
       case 'watermark':
         return advanced(this.watermarks.onWatermark(channel, element.timestamp))
-      case 'status': {
-        const wasIdle = this.watermarks.isIdle
-        const timestamp = this.watermarks.onStatus(channel, element.idle)
-        if (timestamp !== null) return advanced(timestamp)
-        return wasIdle === this.watermarks.isIdle ? WORKED : { kind: 'status', idle: this.watermarks.isIdle }
-      }
+      case 'status':
+        return this.onStatus(channel, element.idle)
       case 'end-of-data':
         this.drain &&= element.drain
         return this.endChannel(channel)
@@ -73,10 +82,17 @@ export class ChannelTaskInput implements TaskInput {
         return this.endChannel(channel)
       case 'barrier':
       case 'cancel-checkpoint':
-        return WORKED
+        return assert(false, 'barriers stay behind the handler') as never
       default:
-        return WORKED
+        return unreachable(element)
     }
+  }
+
+  private onStatus(channel: number, isIdle: boolean): InputProgress {
+    const wasIdle = this.watermarks.isIdle
+    const timestamp = this.watermarks.onStatus(channel, isIdle)
+    if (timestamp !== null) return advanced(timestamp)
+    return wasIdle === this.watermarks.isIdle ? WORKED : { kind: 'status', idle: this.watermarks.isIdle }
   }
 
   abort(checkpoint: CheckpointId): void {
