@@ -1,4 +1,5 @@
 import type { BatchOrigin, RecordBatch } from '../../core/element.ts'
+import { assertEncodable, deepFreeze } from '../../core/encodable.ts'
 import { TidemarkError } from '../../core/errors.ts'
 import type { Collector } from './contract.ts'
 
@@ -11,6 +12,8 @@ export class BatchCollector implements Collector {
   private readonly operator: string
   /** Whether anybody reads this output. */
   private readonly isConnected: boolean
+  /** Refuse at once what could not be sent to another thread or stored, and freeze the rest. */
+  private readonly isDevelopment: boolean
   private values: unknown[] = []
   private timestamps: number[] | null = null
   private origins: number[] | null = null
@@ -18,10 +21,11 @@ export class BatchCollector implements Collector {
   private inputOrigins: readonly number[] | null = null
   private whole: RecordBatch | null = null
 
-  constructor(operator: string, capacity: number, isConnected: boolean) {
+  constructor(operator: string, capacity: number, isConnected: boolean, isDevelopment = false) {
     this.operator = operator
     this.capacity = capacity
     this.isConnected = isConnected
+    this.isDevelopment = isDevelopment
   }
 
   get size(): number {
@@ -43,6 +47,7 @@ export class BatchCollector implements Collector {
   }
 
   emit(value: unknown, timestamp: number, index: number): void {
+    if (this.isDevelopment) this.check(value)
     if (!this.isConnected) return
     if (timestamp === timestamp || this.timestamps !== null) this.addTimestamp(timestamp)
     if (this.origin !== null) {
@@ -85,6 +90,11 @@ export class BatchCollector implements Collector {
   private addTimestamp(timestamp: number): void {
     this.timestamps ??= this.values.map(() => Number.NaN)
     this.timestamps.push(timestamp)
+  }
+
+  private check(value: unknown): void {
+    assertEncodable(value, `A record of ${this.operator}`)
+    deepFreeze(value)
   }
 
   private refuse(): never {

@@ -160,8 +160,9 @@ class TaskBuilder {
   }
 
   private makeCollectors(chained: ChainedOperator): readonly BatchCollector[] {
+    const { batchSize, development } = this.services.options
     return chained.targets.map(
-      (targets) => new BatchCollector(chained.operator.id, this.services.options.batchSize, targets.length > 0),
+      (targets) => new BatchCollector(chained.operator.id, batchSize, targets.length > 0, development),
     )
   }
 
