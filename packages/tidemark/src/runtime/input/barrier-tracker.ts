@@ -23,7 +23,7 @@ export interface BarrierTrackerOptions {
 interface PendingCheckpoint {
   readonly barrier: CheckpointBarrier
   readonly start: number
-  /** Which channels have sent their barrier or ended; only kept by the policy `aligned`. */
+  /** Which channels sent their barrier, or ended since it began; only kept by the policy `aligned`. */
   readonly hasArrived: boolean[]
   arrived: number
 }
@@ -45,7 +45,8 @@ export class BarrierTracker implements CheckpointBarrierHandler {
   private pending: PendingCheckpoint[] = []
   /** The highest id seen in the stream. */
   private latest = checkpointId(-1)
-  private readonly hasEnded: boolean[]
+  private readonly channels: number
+  /** Channels that have ended and count as aligned; stays 0 under the other policies. */
   private ended = 0
   private readonly abortedAhead = new AbortedAhead()
   private lastAlignmentMs = 0
@@ -54,7 +55,7 @@ export class BarrierTracker implements CheckpointBarrierHandler {
     this.gate = gate
     this.monotonic = monotonic
     this.endOfPartition = endOfPartition
-    this.hasEnded = Array.from({ length: gate.channels }, () => false)
+    this.channels = gate.channels
   }
 
   getNextNonBlocked(): BufferOrEvent | undefined | null {
@@ -157,7 +158,6 @@ export class BarrierTracker implements CheckpointBarrierHandler {
         }
         return
       case 'aligned':
-        this.hasEnded[channel] = true
         this.ended++
         // The newest that waited for this channel only; it makes the older ones pointless.
         for (let position = this.pending.length - 1; position >= 0; position--) {
@@ -169,13 +169,7 @@ export class BarrierTracker implements CheckpointBarrierHandler {
   }
 
   private begin(barrier: CheckpointBarrier): PendingCheckpoint {
-    const isTelling = this.endOfPartition === 'aligned'
-    return {
-      barrier,
-      start: this.monotonic(),
-      hasArrived: isTelling ? [...this.hasEnded] : [],
-      arrived: isTelling ? this.ended : 0,
-    }
+    return { barrier, start: this.monotonic(), hasArrived: [], arrived: this.ended }
   }
 
   /** True when this was the last one waited for. */
@@ -185,13 +179,13 @@ export class BarrierTracker implements CheckpointBarrierHandler {
       checkpoint.hasArrived[channel] = true
     }
     checkpoint.arrived++
-    return checkpoint.arrived === this.hasEnded.length
+    return checkpoint.arrived === this.channels
   }
 
   private complete(position: number): void {
     const { barrier, start } = this.pending[position]!
     this.pending.splice(0, position + 1)
-    this.lastAlignmentMs = this.hasEnded.length === 1 ? 0 : this.monotonic() - start
+    this.lastAlignmentMs = this.channels === 1 ? 0 : this.monotonic() - start
     this.tell().onTrigger(barrier, { alignmentMs: this.lastAlignmentMs, bytesBuffered: 0 })
   }
 
@@ -205,7 +199,7 @@ export class BarrierTracker implements CheckpointBarrierHandler {
   }
 
   private get isUnchecked(): boolean {
-    return this.hasEnded.length === 1 && this.endOfPartition !== 'aligned'
+    return this.channels === 1 && this.endOfPartition !== 'aligned'
   }
 
   private tell(): CheckpointListener {
