@@ -127,6 +127,33 @@ describe.each(MODES)('the handler for %s', (mode) => {
   })
 })
 
+describe('the alignment time', () => {
+  it('is 0 when a checkpoint needed no alignment or was cancelled before one began, whatever the one before took', () => {
+    const time = new SteppedTime()
+    const aligned = [barrier(1, 0), barrier(1, 1)]
+    const gate = new ArrivalGate(2, [...aligned, { kind: 'cancel', channel: 0, id: 2 }, data(0), end(1), barrier(3, 0)])
+    const handler = createBarrierHandler('exactly-once', { gate, monotonic: () => ++time.now })
+    const measured: number[] = []
+    handler.registerCheckpointEventHandler({
+      onTrigger: (_, { alignmentMs }) => measured.push(alignmentMs),
+      onAbort: () => measured.push(handler.getAlignmentDurationMs()),
+    })
+    drain(handler)
+    expect(measured).toEqual([1, 0, 0])
+    expect(handler.getAlignmentDurationMs()).toBe(0)
+  })
+
+  it('does not carry over from an alignment to a checkpoint that needs none', () => {
+    const time = new SteppedTime()
+    const gate = new ArrivalGate(2, [barrier(1, 0), barrier(1, 1), end(1), barrier(2, 0)])
+    const handler = createBarrierHandler('exactly-once', { gate, monotonic: () => ++time.now })
+    const measured: number[] = []
+    handler.registerCheckpointEventHandler({ ...DEAF, onTrigger: (_, { alignmentMs }) => measured.push(alignmentMs) })
+    drain(handler)
+    expect(measured).toEqual([1, 0])
+  })
+})
+
 describe('an abort by the coordinator', () => {
   it('unblocks at once, from outside the stream', () => {
     const gate = new ArrivalGate(2, [barrier(1, 0), data(0)])
