@@ -231,6 +231,12 @@ export class MemoryFileSystem extends MemoryView {
     return this.#disk.tree.paths(below)
   }
 
+  /** At once, without faults: the sorted names in a directory; null when there is no such directory. */
+  names(path: string): readonly string[] | null {
+    const node = this.#disk.tree.find(path)
+    return node instanceof MemoryDirectory ? [...node.entries.keys()].sort() : null
+  }
+
   /** As `paths`, with the directories too: theirs end in a slash. */
   allPaths(below = '/'): readonly string[] {
     return this.#disk.tree.paths(below, true)

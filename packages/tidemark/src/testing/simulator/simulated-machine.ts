@@ -75,6 +75,8 @@ export class SimulatedMachine {
 
   /** One turn of the event loop, and everything that follows from it at once; false when nothing waits. */
   async step(): Promise<boolean> {
+    // What was called from outside since the last turn may still have to ask for one.
+    await settled()
     if (!this.clock.runNext()) return false
     await settled()
     return true

@@ -1,0 +1,391 @@
+import { isTidemarkError, type TidemarkError } from '../../core/errors.ts'
+import type { JobDefinition } from '../../core/job.ts'
+import type { CheckpointMode } from '../../core/options.ts'
+import type { JobEvent, JobHandle, JobResult, RunOptions } from '../../runtime/job/contract.ts'
+import { verifyCheckpointDirectory } from '../checkers/checkpoint-directory.ts'
+import { Chaos, type FaultKind } from './chaos.ts'
+import type { FileFault, FileOperation } from './memory-file-system.ts'
+import { seedOptions } from './seed-options.ts'
+import { SeededRandom } from './seeded-random.ts'
+import { SimulatedMachine } from './simulated-machine.ts'
+import { SimulatedWorld } from './simulated-world.ts'
+import { stillFileSystem } from './still-file-system.ts'
+import { describeStall } from './stall.ts'
+import { Violation } from './violation.ts'
+
+/** A job with the world around it, made anew for every seed. */
+export interface Scenario {
+  readonly definition: JobDefinition
+  /** What this job needs other than the seed's choice. */
+  readonly options?: Partial<RunOptions>
+  /** After every crash and at the end, while no process lives: what is visible outside must be right at any time. */
+  readonly checkAtRest?: () => void
+  /** After the job has finished. */
+  readonly checkAtEnd: () => void
+  /** Whether the job may be started again with another parallelism. Default: yes. */
+  readonly isRescalable?: boolean
+}
+
+export interface SimulatedJob {
+  readonly name: string
+  /** Modes to try. Default: both. */
+  readonly modes?: readonly CheckpointMode[]
+  create(world: SimulatedWorld): Scenario
+}
+
+/** What happened in one seed. */
+export interface SeedReport {
+  readonly seed: number
+  readonly job: string
+  /** Grows out of every choice of the run: equal for equal runs. */
+  readonly hash: number
+  readonly steps: number
+  readonly processes: number
+  readonly attempts: number
+  readonly restores: number
+  readonly checkpoints: number
+  readonly failedCheckpoints: number
+  readonly faults: ReadonlyMap<FaultKind, number>
+  readonly violation: Violation | null
+}
+
+export interface SeedOptions {
+  readonly seed: number
+  /** Called with a line for everything that happens. */
+  readonly log?: (line: string) => void
+}
+
+/** Steps in which a job has to finish once nothing fails any more. */
+const CALM_STEPS = 60_000
+/** Steps after which nothing fails any more, whatever the seed had in mind. */
+const STORMY_STEPS = 30_000
+/** Steps in which a process that has ended must fall silent. */
+const SILENCE_STEPS = 2_000
+
+/** Runs a job through everything that one seed has in mind for it. The same seed does the same every time. */
+export async function simulateSeed(job: SimulatedJob, options: SeedOptions): Promise<SeedReport> {
+  return new Simulation(job, options).run()
+}
+
+interface Process {
+  readonly handle: JobHandle
+  readonly number: number
+  outcome: { readonly result: JobResult } | { readonly error: unknown } | null
+}
+
+class Simulation {
+  private readonly job: SimulatedJob
+  private readonly seed: number
+  private readonly log: ((line: string) => void) | null
+  private readonly random: SeededRandom
+  private readonly chaos: Chaos
+  private readonly machine: SimulatedMachine
+  private readonly world: SimulatedWorld
+  private readonly scenario: Scenario
+  private readonly runOptions: RunOptions
+  private readonly isRescaling: boolean
+  private readonly triggerShare: number
+  private readonly intruderShare: number
+  private steps = 0
+  private calmSince: number | null = null
+  private processes = 0
+  private restores = 0
+  private checkpoints = 0
+  private failedCheckpoints = 0
+  private attempts = 0
+  private main: Process | null = null
+  private intruder: Process | null = null
+  private isPowerFailing = false
+  private isOver = false
+  /** The newest checkpoint that was called complete: it may be replaced by newer ones, never disappear. */
+  private newestComplete: { readonly run: string; readonly checkpoint: number } | null = null
+
+  constructor(job: SimulatedJob, { seed, log }: SeedOptions) {
+    this.job = job
+    this.seed = seed
+    this.log = log ?? null
+    const random = new SeededRandom(seed)
+    this.random = random.fork()
+    this.chaos = new Chaos(random.fork())
+    const slow = random.fork()
+    this.machine = new SimulatedMachine({
+      random: random.fork(),
+      onOperation: (operation) => this.onOperation(operation),
+      storageDelayMs: () =>
+        this.chaos.slowShare > 0 && !this.chaos.isCalm && slow.chance(this.chaos.slowShare)
+          ? slow.next() * this.chaos.slowMs
+          : 0,
+    })
+    const mode = this.random.pick(job.modes ?? (['exactly-once', 'exactly-once', 'at-least-once'] as const))
+    const checkpointDirectory = '/checkpoints'
+    const world = { machine: this.machine, chaos: this.chaos, mode, checkpointDirectory, random: random.fork() }
+    this.world = new SimulatedWorld({ ...world, log: log === undefined ? null : (line) => this.trace(line) })
+    this.scenario = job.create(this.world)
+    this.runOptions = { ...seedOptions(this.random, mode, checkpointDirectory), ...this.scenario.options }
+    this.isRescaling = this.scenario.isRescalable !== false && this.random.chance(0.2)
+    this.triggerShare = this.random.pick([0, 0, 0, 0.002, 0.02])
+    this.intruderShare = this.random.pick([0, 0, 0, 0.002])
+    this.trace(`options ${JSON.stringify(this.runOptions)}`)
+  }
+
+  async run(): Promise<SeedReport> {
+    while (!this.isOver && this.world.violation === null) {
+      this.main ??= this.start()
+      await this.turn()
+    }
+    if (this.world.violation === null) await this.atEnd()
+    return this.report()
+  }
+
+  private async turn(): Promise<void> {
+    this.interfere()
+    if (this.main === null) return this.atRest('killed')
+    const hasWorked = await this.machine.step()
+    this.steps++
+    if (this.isPowerFailing) {
+      this.isPowerFailing = false
+      this.die()
+      return this.atRest('lost power in an operation')
+    }
+    if (this.intruder?.outcome !== null) this.onIntruderEnd()
+    if (this.main.outcome !== null) return this.onEnd(this.main)
+    if (!hasWorked) return this.world.violate('progress', `nothing is left to do, but the job has not ended: ${this.stall()}`)
+    this.watchProgress()
+  }
+
+  /** Once all is calm the job has so many steps to finish. */
+  private watchProgress(): void {
+    if (!this.chaos.isCalm && this.steps > STORMY_STEPS) this.chaos.calm()
+    if (!this.chaos.isCalm) return
+    if (this.calmSince === null) {
+      this.trace('from now on nothing fails')
+      this.calmSince = this.steps
+      // Work takes no time any more, so that no timeout can be too short.
+      this.machine.clock.turnMs = 0.01
+    }
+    if (this.steps - this.calmSince > CALM_STEPS) {
+      this.world.violate('progress', `not finished ${CALM_STEPS} steps after the last fault: ${this.stall()}`)
+    }
+  }
+
+  private start(): Process {
+    const rescaled = this.isRescaling ? { parallelism: this.random.integer(1, 3) } : {}
+    const options = { ...this.runOptions, ...rescaled }
+    const number = ++this.processes
+    this.trace(`process ${number} starts`)
+    const handle = this.machine.start(this.scenario.definition, options)
+    const process: Process = { handle, number, outcome: null }
+    handle.on((event) => this.onEvent(process, event))
+    handle.result.then(
+      (result) => (process.outcome = { result }),
+      (error: unknown) => (process.outcome = { error }),
+    )
+    return process
+  }
+
+  /** What people and fate do to a process between two steps. */
+  private interfere(): void {
+    const main = this.main!
+    const fate = this.chaos.betweenSteps()
+    if (fate === 'kill') {
+      this.trace('KILL')
+      this.machine.kill()
+      this.die()
+    } else if (fate === 'power-failure') {
+      this.trace('POWER FAILURE')
+      this.machine.crash()
+      this.die()
+    } else if (fate === 'suspend') {
+      this.trace('SUSPEND')
+      main.handle.stop().catch(() => undefined)
+    }
+    if (this.main === null) return
+    if (this.triggerShare > 0 && !this.chaos.isCalm && this.random.chance(this.triggerShare)) {
+      this.trace('a user asks for a checkpoint')
+      main.handle.triggerCheckpoint().catch(() => undefined)
+    }
+    if (this.intruderShare > 0 && !this.chaos.isCalm && this.intruder === null && this.random.chance(this.intruderShare))
+      this.intruder = this.start()
+  }
+
+  private die(): void {
+    this.main = null
+    this.intruder = null
+    this.world.open.clear()
+  }
+
+  private onOperation(operation: FileOperation): FileFault | undefined {
+    const fault = this.chaos.inOperation(operation)
+    if (this.log !== null) {
+      const { kind, path, to } = operation
+      const what = `${kind} ${path}${to === undefined ? '' : ` → ${to}`}`
+      this.trace(fault === undefined ? what : `${what} ✗ ${fault instanceof Error ? fault.message : fault}`)
+    }
+    if (fault !== 'power-failure') return fault
+    this.machine.crash()
+    this.isPowerFailing = true
+    return undefined
+  }
+
+  private onEvent(process: Process, event: JobEvent): void {
+    if (this.log !== null) this.trace(`process ${process.number} ${JSON.stringify(event)}`)
+    if (process === this.intruder && event.kind === 'started') {
+      this.world.violate('one process, one attempt', 'a second process runs the job while the first one lives')
+    }
+    switch (event.kind) {
+      case 'started':
+        this.attempts++
+        if (event.from.kind === 'restored') this.restores++
+        if (event.from.kind === 'fresh' && this.newestComplete?.run === event.run)
+          this.world.violate('state exactly once', `checkpoint ${this.newestComplete.checkpoint} was forgotten: a fresh start`)
+        return
+      case 'checkpoint-completed': {
+        this.checkpoints++
+        const run = /\/run-([^/]+)\//.exec(event.path)![1]!
+        this.newestComplete = { run, checkpoint: event.checkpoint }
+        return
+      }
+      case 'checkpoint-failed':
+        this.failedCheckpoints++
+        return
+      case 'attempt-failed': {
+        const bug = bugIn(event.error)
+        if (bug !== null) this.world.violate('errors are told', `${bug} came out of the engine: ${JSON.stringify(event.error)}`)
+        return
+      }
+      case 'status':
+      case 'checkpoint-triggered':
+      case 'checkpoint-committed':
+      case 'warning':
+        return
+    }
+  }
+
+  /** A process has ended by itself. */
+  private async onEnd(process: Process): Promise<void> {
+    await this.becomeSilent()
+    this.main = this.intruder
+    this.intruder = null
+    const outcome = process.outcome!
+    if ('result' in outcome) {
+      this.trace(`process ${process.number} ended: ${outcome.result.status}`)
+      if (outcome.result.status === 'finished') this.isOver = true
+    } else {
+      this.trace(`process ${process.number} failed: ${String(outcome.error)}`)
+      this.onRejected(outcome.error)
+    }
+    if (this.main === null) await this.atRest('ended')
+  }
+
+  private onRejected(error: unknown): void {
+    const isExpected = isTidemarkError(error) && (error.isRetryable || error.code === 'RESTARTS_EXHAUSTED')
+    if (!isExpected) {
+      const code = isTidemarkError(error) ? (error as TidemarkError).code : 'an unknown error'
+      this.world.violate('errors are told', `the job failed for good with ${code}: ${describeError(error)}`)
+    }
+  }
+
+  /** A process that has ended asks for nothing, writes nothing and holds nothing. */
+  private async becomeSilent(): Promise<void> {
+    if (this.intruder !== null) await this.settleIntruder()
+    if (this.intruder !== null || this.world.violation !== null) return
+    for (let steps = 0; this.machine.clock.waiting.ready + this.machine.clock.waiting.timers > 0; steps++) {
+      if (steps > SILENCE_STEPS) {
+        return this.world.violate('nothing is left behind', `a process that has ended goes on: ${this.stall()}`)
+      }
+      await this.machine.step()
+      if (this.isPowerFailing) {
+        this.isPowerFailing = false
+        return
+      }
+    }
+    for (const [what, count] of this.world.open) {
+      this.world.violate('nothing is left behind', `${count} × ${what} not closed by a process that has ended`)
+    }
+  }
+
+  /** The second process was refused, or it came just when the first had gone: then it is the job's process now. */
+  private async settleIntruder(): Promise<void> {
+    const intruder = this.intruder!
+    for (let steps = 0; steps < 50 && intruder.outcome === null && intruder.handle.status === 'created'; steps++)
+      await this.machine.step()
+    this.onIntruderEnd()
+  }
+
+  private onIntruderEnd(): void {
+    const outcome = this.intruder?.outcome ?? null
+    if (outcome === null) return
+    this.intruder = null
+    if ('result' in outcome) return
+    const code = isTidemarkError(outcome.error) ? outcome.error.code : null
+    if (code !== 'JOB_LOCKED') this.onRejected(outcome.error)
+  }
+
+  /** No process lives: what can be seen from outside must be right. */
+  private async atRest(why: string): Promise<void> {
+    this.trace(`at rest: ${why}`)
+    await this.checkCheckpoints()
+    if (this.world.violation === null) this.scenario.checkAtRest?.()
+  }
+
+  private async checkCheckpoints(): Promise<void> {
+    const files = stillFileSystem(this.machine.disk)
+    try {
+      const found = await verifyCheckpointDirectory(files, this.world.checkpointDirectory)
+      const newest = this.newestComplete
+      if (newest === null || this.isOver) return
+      const last = found.get(newest.run)?.at(-1)?.checkpoint ?? 0
+      if (last < newest.checkpoint) {
+        const what = `checkpoint ${newest.checkpoint} was complete, now the newest one is ${last}`
+        this.world.violate('checkpoints are complete or do not exist', what)
+      }
+    } catch (error) {
+      this.world.violate('checkpoints are complete or do not exist', describeError(error))
+    }
+  }
+
+  private async atEnd(): Promise<void> {
+    const left = this.machine.disk.allPaths(this.world.checkpointDirectory)
+    const unexpected = left.filter((path) => !/^\/checkpoints\/(job\.json)?$/.test(path))
+    if (unexpected.length > 0) {
+      this.world.violate('nothing is left behind', `in the checkpoint directory: ${unexpected.join(', ')}`)
+    }
+    this.scenario.checkAtEnd()
+  }
+
+  private stall(): string {
+    return `${JSON.stringify(this.machine.clock.waiting)} ${this.main === null ? '' : describeStall(this.main.handle)}`
+  }
+
+  private trace(line: string): void {
+    this.log?.(`${String(this.steps).padStart(6)} ${this.machine.clock.monotonic().toFixed(2).padStart(9)} ${line}`)
+  }
+
+  private report(): SeedReport {
+    return {
+      seed: this.seed,
+      job: this.job.name,
+      hash: this.machine.clock.trace,
+      steps: this.steps,
+      processes: this.processes,
+      attempts: this.attempts,
+      restores: this.restores,
+      checkpoints: this.checkpoints,
+      failedCheckpoints: this.failedCheckpoints,
+      faults: this.chaos.counts,
+      violation: this.world.violation,
+    }
+  }
+}
+
+/** An error that only a mistake in the engine makes. */
+function bugIn(error: { readonly name: string; readonly cause?: unknown }): string | null {
+  if (['AssertionError', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)) return error.name
+  return error.cause === undefined ? null : bugIn(error.cause as typeof error)
+}
+
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause === undefined ? '' : ` (${describeError(error.cause)})`
+  return `${error.stack ?? error.message}${cause}`
+}
