@@ -9,7 +9,7 @@ export function generalHelp(): string {
 Usage: tidemark <command>
 
 Commands:
-  run JOB.ts    Run a job; after a crash the same command goes on with state and output exactly right.
+  run JOB.ts    Run a job; after a crash the same command goes on, exactly once.
   help [run]    Show this, or the options of run.
   version       Show the version.
 `

@@ -71,6 +71,8 @@ export class LiveReporter implements Reporter {
     this.host = host
     this.options = options
     this.line = new LiveLine(host.stderr)
+    // Counted from here, so that the first line shows a rate already.
+    this.rate.read(host.monotonic(), 0)
     this.stopListening = host.onForeignWrite((text) => this.line.makeRoomFor(text))
   }
 
