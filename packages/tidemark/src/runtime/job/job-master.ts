@@ -11,6 +11,7 @@ import type {
   JobStatus,
   RunOptions,
 } from './contract.ts'
+import { storageFailed } from '../storage/durable-files.ts'
 import type { JobEnvironment } from './environment.ts'
 import { JobProgress } from './job-progress.ts'
 import { JobSession } from './job-session.ts'
@@ -87,7 +88,9 @@ export class JobMaster implements JobHandle {
       const params = await this.definition.resolveParams(this.given.params)
       const job = this.definition.build(params)
       refuseSinksWithoutCheckpoints(job, this.options)
-      await this.environment.files.makeDirectory(directory)
+      await this.environment.files.makeDirectory(directory).catch((error: unknown) => {
+        throw storageFailed(`Creating ${directory}`, directory, error)
+      })
       const lock = await this.environment.lock(directory)
       try {
         return await this.runLocked(job, directory)

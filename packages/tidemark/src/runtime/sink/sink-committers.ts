@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import { TidemarkError } from '../../core/errors.ts'
+import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { CheckpointId, OperatorId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
 import type { PendingCommittable, TaskSnapshot } from '../../core/manifest.ts'
@@ -35,7 +35,9 @@ export class SinkCommitters {
   }
 
   async start(kind: StartKind): Promise<void> {
-    for (const committer of this.committers.values()) await committer.start?.(kind)
+    for (const [operator, committer] of this.committers) {
+      await told(operator, 'could not be started', () => committer.start?.(kind))
+    }
   }
 
   /** Commits exactly what the restored checkpoint holds, then aborts every other transaction of the job. While no writer lives. */
@@ -50,7 +52,9 @@ export class SinkCommitters {
   abortOthers(): Promise<void> {
     return this.serially(async () => {
       if (this.pending.length > 0) return
-      for (const committer of this.committers.values()) await committer.abortOthers()
+      for (const [operator, committer] of this.committers) {
+        await told(operator, 'could not abort unfinished transactions', () => committer.abortOthers())
+      }
     })
   }
 
@@ -86,7 +90,9 @@ export class SinkCommitters {
 
   async close(): Promise<void> {
     await this.serially(async () => {
-      for (const committer of this.committers.values()) await committer.close?.()
+      for (const [operator, committer] of this.committers) {
+        await told(operator, 'could not be closed', () => committer.close?.())
+      }
     })
   }
 
@@ -111,7 +117,9 @@ export class SinkCommitters {
       const mine = round.filter((committable) => committable.operator === operator)
       if (mine.length === 0) continue
       const confirmed = new Set<PendingCommittable>()
-      const results = await committer.commit(mine.map(({ committable }) => committable))
+      const results = await told(operator, 'could not commit', () =>
+        committer.commit(mine.map(({ committable }) => committable)),
+      )
       for (const [index, result] of results.entries()) {
         const committable = mine[index]!
         if (result.kind === 'lost') throw lost(committable, result.error)
@@ -134,6 +142,22 @@ export class SinkCommitters {
 
 const identity = ({ operator, subtask, checkpoint, index }: PendingCommittable) =>
   `${operator}#${subtask}#${checkpoint}#${index}`
+
+/** What the world does wrong is told with the sink it happened to. */
+async function told<T>(operator: OperatorId, what: string, call: () => T | Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    if (isTidemarkError(error)) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new TidemarkError('SINK_FAILED', `sink ${operator} ${what}: ${reason}`, {
+      action:
+        'Check that the place the sink writes to can be reached, then start the job again: it goes on where it was.',
+      context: { operator },
+      cause: error,
+    })
+  }
+}
 
 function lost({ operator, checkpoint, committable }: PendingCommittable, cause: unknown): TidemarkError {
   const reason = cause instanceof Error ? cause.message : String(cause)

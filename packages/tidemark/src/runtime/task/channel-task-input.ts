@@ -22,7 +22,7 @@ export class ChannelTaskInput implements TaskInput {
   private batch: RecordBatch | null = null
   private batchInput = 0
   private batchFrom = 0
-  private isFinished = false
+  private isFinished: boolean
 
   constructor(
     handler: CheckpointBarrierHandler,
@@ -38,6 +38,8 @@ export class ChannelTaskInput implements TaskInput {
     for (const input of inputOf) this.openChannels[input] = (this.openChannels[input] ?? 0) + 1
     this.hasEnded = inputOf.map(() => false)
     this.openInputs = this.openChannels.length
+    // A finished source has no channels: nothing tells it that the last one has ended.
+    this.isFinished = inputOf.length === 0
   }
 
   get isExhausted(): boolean {
