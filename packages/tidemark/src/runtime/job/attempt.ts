@@ -67,6 +67,7 @@ export class Attempt {
   private isDeciding = false
   private end: AttemptEnd | null = null
   private isStopping = false
+  private isSettled = false
   /** Writes and commits that must settle before the attempt has ended. */
   private readonly underway = new Set<Promise<void>>()
   private cancelTimer: () => void = () => {}
@@ -192,7 +193,7 @@ export class Attempt {
       case 'failed':
         this.living.delete(message.task)
         this.notReady.delete(message.task)
-        this.fail(errorOf(message.error, message.task))
+        this.fail(errorOf(message.error, this.options.job.plan.job, message.task))
         return this.settleWhenDone()
     }
   }
@@ -404,7 +405,8 @@ export class Attempt {
   }
 
   private settleWhenDone(): void {
-    if (this.living.size > 0 || this.underway.size > 0) return
+    if (this.isSettled || this.living.size > 0 || this.underway.size > 0) return
+    this.isSettled = true
     const end = this.end ?? { kind: 'finished' }
     this.end = end
     this.cancelTimer()
@@ -426,10 +428,13 @@ function subtaskOf(task: TaskId): number {
   return Number(task.slice(task.lastIndexOf('#') + 1))
 }
 
-function errorOf(info: ErrorInfo, task: TaskId): Error {
-  const error = fromErrorInfo(info)
-  if (isTidemarkError(error)) return error
-  return new TidemarkError('USER_FUNCTION', `task ${task} failed: ${info.message}`, { context: { task }, cause: error })
+function errorOf(info: ErrorInfo, job: string, task: TaskId): Error {
+  const context = { job, task, ...info.context }
+  if (info.code !== undefined) return fromErrorInfo({ ...info, context })
+  return new TidemarkError('USER_FUNCTION', `task ${task} failed: ${info.message}`, {
+    context,
+    cause: fromErrorInfo(info),
+  })
 }
 
 function notPossible(): TidemarkError {

@@ -7,7 +7,7 @@ import type { BuiltJob } from '../../core/job.ts'
 import { keyGroupOf, keyGroupRange, subtaskOfKeyGroup } from '../../core/key-group.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import type { WriterContext } from '../../core/sink.ts'
-import type { ReaderContext, Split } from '../../core/source.ts'
+import type { ReaderContext, SourceReader, Split } from '../../core/source.ts'
 import { EdgeWriter } from '../channel/edge-writer.ts'
 import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import {
@@ -66,6 +66,7 @@ class TaskBuilder {
   private readonly deployment: TaskDeployment
   private readonly vertex: Vertex
   private task: Task | null = null
+  private reader: SourceReader<unknown> | null = null
 
   constructor(services: TaskHostServices, deployment: TaskDeployment, vertex: Vertex) {
     this.services = services
@@ -107,7 +108,7 @@ class TaskBuilder {
       for (const node of chain.nodes) await node.operator.open?.()
     } catch (error) {
       // The caller reports it; what was opened has to be closed.
-      await closeQuietly(chain)
+      await closeQuietly([this.reader, ...chain.nodes.map(({ operator }) => operator)])
       throw error
     }
     return task
@@ -268,6 +269,7 @@ class TaskBuilder {
     if (behaviour.kind !== 'source') return task.attachInput(this.makeChannelInput(task, chain))
     assert(collector !== undefined, 'a source has an output')
     const reader = behaviour.source.createReader(this.readerContext(head.id))
+    this.reader = reader
     const input = new SourceTaskInput(reader, chain, collector)
     task.attachInput(input)
     await reader.open?.()
@@ -339,10 +341,10 @@ function toChainTarget(
   return { kind: 'node', node: target.index, input: target.input }
 }
 
-async function closeQuietly(chain: Chain): Promise<void> {
-  for (const node of chain.nodes) {
+async function closeQuietly(opened: readonly ({ close?(): void | Promise<void> } | null)[]): Promise<void> {
+  for (const part of opened) {
     try {
-      await node.operator.close?.()
+      await part?.close?.()
     } catch {
       // The first error is the one that matters: it is being thrown.
     }

@@ -1,4 +1,4 @@
-import { TidemarkError } from '../../core/errors.ts'
+import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { TaskId } from '../../core/ids.ts'
 import type { Resource } from '../../core/resource.ts'
 
@@ -58,10 +58,14 @@ export class ResourcePool {
     try {
       return await resource.open({ secret: this.secret, signal: this.abort.signal, subtask })
     } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      // A secret that is not set stays so however often the job is restarted: its code and what to do about it are kept.
+      const known = isTidemarkError(cause) ? cause : null
       throw new TidemarkError(
-        'RESOURCE_FAILED',
-        `resource ${resource.name} could not be opened: ${cause instanceof Error ? cause.message : String(cause)}`,
+        known?.code ?? 'RESOURCE_FAILED',
+        `resource ${resource.name} could not be opened: ${reason}`,
         {
+          ...(known?.action === undefined ? {} : { action: known.action }),
           cause,
         },
       )

@@ -1,6 +1,7 @@
 import type { BatchOrigin } from '../../core/element.ts'
 import type { CheckpointId } from '../../core/ids.ts'
-import type { SourceOutput, SourceReader, Split } from '../../core/source.ts'
+import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
+import type { PollResult, SourceOutput, SourceReader, Split } from '../../core/source.ts'
 import type { BatchCollector } from '../operator/batch-collector.ts'
 import type { Chain } from '../operator/chain.ts'
 import type { ListSnapshot } from '../state/contract.ts'
@@ -45,7 +46,7 @@ export class SourceTaskInput implements TaskInput {
       return { kind: 'ended', drain: true }
     }
     this.output.start()
-    const result = this.reader.poll(this.output, max)
+    const result = this.poll(max)
     const { count } = this.output
     if (count > 0) {
       this.records += count
@@ -56,6 +57,14 @@ export class SourceTaskInput implements TaskInput {
     this.hasPolledLast = result === 'end'
     if (this.hasPolledLast) return WORKED
     return count > 0 || result === 'more' ? WORKED : NOTHING_NOW
+  }
+
+  private poll(max: number): PollResult {
+    try {
+      return this.reader.poll(this.output, max)
+    } catch (error) {
+      throw sourceFailed(error, this.chain.nodes[0]!.id)
+    }
   }
 
   abort(): void {}
@@ -71,6 +80,23 @@ export class SourceTaskInput implements TaskInput {
   close(): void | Promise<void> {
     return this.reader.close?.()
   }
+}
+
+/** Every error of a source names the source. */
+function sourceFailed(error: unknown, operator: string): TidemarkError {
+  const reason = error instanceof Error ? error.message : String(error)
+  if (!isTidemarkError(error))
+    return new TidemarkError('SOURCE_FAILED', `source ${operator} failed: ${reason}`, {
+      context: { operator },
+      cause: error,
+    })
+  if (error.context.operator !== undefined) return error
+  const { code, action, context, cause } = error
+  return new TidemarkError(code, reason, {
+    ...(action === undefined ? {} : { action }),
+    context: { operator, ...context },
+    cause: cause ?? error,
+  })
 }
 
 class PollOutput implements SourceOutput<unknown> {

@@ -199,7 +199,8 @@ export class Task implements CheckpointListener {
         return true
       }
       case 'nothing-now':
-        return false
+        // A barrier may have been the last thing in the channels: nobody will wake the task to serve it.
+        return this.controls.length > 0
       case 'watermark':
         this.advanceWatermark(progress.timestamp, () => {})
         return true

@@ -127,8 +127,8 @@ export class TaskHost {
         (task) => this.onOpened(attempt, deployment, task),
         (error: unknown) => {
           this.opening.delete(deployment.task)
-          this.options.send({ kind: 'failed', attempt, task: deployment.task, error: toErrorInfo(error) })
-          void this.closeResourcesWhenLast()
+          const failed = { kind: 'failed', attempt, task: deployment.task, error: toErrorInfo(error) } as const
+          void this.closeResourcesWhenLast().then(() => this.options.send(failed))
         },
       )
     }
