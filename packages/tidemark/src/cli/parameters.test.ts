@@ -47,6 +47,12 @@ describe('parameters', () => {
     )
   })
 
+  test('have the fewest plain texts of all readings that fit', async () => {
+    const [text, number] = [z.string(), z.number()]
+    const schema = z.union([z.object({ a: text, b: text, c: number }), z.object({ a: number, b: number, c: text })])
+    expect(await parametersOf(schema, 'a=1', 'b=2', 'c=3')).toEqual({ a: 1, b: 2, c: '3' })
+  })
+
   test('cannot be one value and a group at once', async () => {
     await expect(parametersOf(z.any(), 'a=1', 'a.b=2')).rejects.toThrow(/a\.b is given both/)
     await expect(parametersOf(z.any(), 'a.b=2', 'a={"c":1}')).rejects.toThrow(/a is given both/)

@@ -105,7 +105,8 @@ describe('a bundle of a job', () => {
     const entry = await project({
       'job.ts': `import { shared, theirs } from '@team/shared'\nimport { installed as ours } from 'installed'\nexport { shared, theirs, ours }`,
       'libraries/shared/package.json': '{ "name": "@team/shared", "type": "module", "exports": "./src/index.ts" }',
-      'libraries/shared/src/index.ts': `export { installed as theirs } from 'installed'\nexport const shared: string = 'shared'`,
+      'libraries/shared/src/index.ts': `export { installed as theirs } from 'installed'\nexport const shared: string = 'shared'\nimport './plain.js'`,
+      'libraries/shared/src/plain.js': 'export {}',
       'libraries/shared/node_modules/installed/package.json':
         '{ "name": "installed", "type": "module", "main": "main.js" }',
       'libraries/shared/node_modules/installed/main.js': 'export const installed = "installed 2"',
@@ -113,7 +114,8 @@ describe('a bundle of a job', () => {
     await mkdir(join(root, 'node_modules/@team'))
     await symlink(join(root, 'libraries/shared'), join(root, 'node_modules/@team/shared'), 'junction')
     const bundle = await bundleJob(entry)
-    expect(bundle.inputs).toContain(join(root, 'libraries/shared/src/index.ts'))
+    const shared = join(root, 'libraries/shared/src')
+    expect(bundle.inputs).toEqual([entry, join(shared, 'index.ts'), join(shared, 'plain.js')])
     expect(exportsOf(bundle)).toEqual({ shared: 'shared', theirs: 'installed 2', ours: 'installed 1' })
   })
 
