@@ -279,7 +279,9 @@ export class JobSession {
 
   private async applyRetention(end: JobEnd): Promise<void> {
     if (retentionAtEnd(end, this.options.options.externalizedCheckpointCleanup, 'checkpoint') === 'keep') return
-    for (const checkpoint of this.completed.values()) await this.options.start.storage.remove(checkpoint)
+    // Read again: one that should have been retired earlier may have withstood it.
+    for (const checkpoint of await this.options.start.storage.list())
+      await this.options.start.storage.remove(checkpoint)
     this.completed.clear()
     await this.options.start.storage.sweep()
   }
