@@ -20,8 +20,8 @@ export interface Scenario {
   readonly options?: Partial<RunOptions>
   /** After every crash and at the end, while no process lives: what is visible outside must be right at any time. */
   readonly checkAtRest?: () => void
-  /** After the job has finished. */
-  readonly checkAtEnd: () => void
+  /** After the job has finished. `isTidy`: its process ended by itself, so that nothing temporary may be left. */
+  readonly checkAtEnd: (isTidy: boolean) => void
   /** Whether the job may be started again with another parallelism. Default: yes. */
   readonly isRescalable?: boolean
 }
@@ -97,6 +97,7 @@ class Simulation {
   private intruder: Process | null = null
   private isPowerFailing = false
   private isOver = false
+  private isTidy = true
   /** The newest checkpoint that was called complete: it may be replaced by newer ones, never disappear. */
   private newestComplete: { readonly run: string; readonly checkpoint: number } | null = null
 
@@ -229,7 +230,7 @@ class Simulation {
 
   private onEvent(process: Process, event: JobEvent): void {
     if (this.log !== null) this.trace(`process ${process.number} ${JSON.stringify(event)}`)
-    if (process === this.intruder && event.kind === 'started') {
+    if (process === this.intruder && event.kind === 'started' && this.main?.outcome === null) {
       this.world.violate('one process, one attempt', 'a second process runs the job while the first one lives')
     }
     switch (event.kind) {
@@ -324,8 +325,18 @@ class Simulation {
   /** No process lives: what can be seen from outside must be right. */
   private async atRest(why: string): Promise<void> {
     this.trace(`at rest: ${why}`)
+    if (!this.isOver && this.isRecordedAsFinished()) {
+      // Killed between the durable end of the job and that of its process: nothing is left to run, but things may lie about.
+      this.trace('the job had finished')
+      this.isOver = true
+      this.isTidy = false
+    }
     await this.checkCheckpoints()
     if (this.world.violation === null) this.scenario.checkAtRest?.()
+  }
+
+  private isRecordedAsFinished(): boolean {
+    return /"status":"finished"/.test(this.machine.disk.text(`${this.world.checkpointDirectory}/job.json`) ?? '')
   }
 
   private async checkCheckpoints(): Promise<void> {
@@ -347,10 +358,10 @@ class Simulation {
   private async atEnd(): Promise<void> {
     const left = this.machine.disk.allPaths(this.world.checkpointDirectory)
     const unexpected = left.filter((path) => !/^\/checkpoints\/(job\.json)?$/.test(path))
-    if (unexpected.length > 0) {
+    if (unexpected.length > 0 && this.isTidy) {
       this.world.violate('nothing is left behind', `in the checkpoint directory: ${unexpected.join(', ')}`)
     }
-    this.scenario.checkAtEnd()
+    this.scenario.checkAtEnd(this.isTidy)
   }
 
   private stall(): string {
