@@ -49,7 +49,7 @@ export class PushLog {
 }
 
 /** Takes the place of a job's source. Record i belongs to reader i mod parallelism; positions are exact. */
-export function pushSource(log: PushLog, onStarted: () => void): Source<unknown> {
+export function pushSource<T>(log: PushLog, onStarted: () => void = () => {}): Source<T> {
   return {
     [SOURCE]: {},
     kind: 'push',
