@@ -35,12 +35,12 @@ export class RecordErrors {
   }
 
   private locate(error: TidemarkError, batch: RecordBatch, index: number): TidemarkError {
-    if (error.context.operator !== undefined) return error
+    if (error.context.position !== undefined) return error
     const { action } = error
     return new TidemarkError(error.code, error.message, {
       ...(action === undefined ? {} : { action }),
       context: { ...this.where(batch, index), ...error.context },
-      cause: error,
+      cause: error.cause ?? error,
     })
   }
 
