@@ -94,9 +94,11 @@ export type StartKind =
 /** Makes transactions visible. Runs on the main thread; calls never overlap. */
 export interface Committer {
   /**
-   * Before anything is written in this process. Claims the output for this run. `OUTPUT_EXISTS` when it holds results of another run,
-   * `OUTPUT_WITHOUT_CHECKPOINT` when it holds traces of this job though nothing is restored (unless forced). Deletes nothing of others.
+   * Before anything is written in this process, and without writing: `OUTPUT_EXISTS` when the output holds results of another run, `OUTPUT_WITHOUT_CHECKPOINT` when it
+   * holds traces of this job though nothing is restored (unless forced). What it throws leaves everything as it was.
    */
+  check?(start: StartKind): Promise<void>
+  /** Claims the output for this run, after `check`. Deletes nothing of others. */
   start?(start: StartKind): Promise<void>
   /** Idempotent: one result per committable. Called again for `retry`, also by another process. */
   commit(committables: readonly Committable[]): Promise<readonly CommitResult[]>

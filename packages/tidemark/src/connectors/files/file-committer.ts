@@ -24,15 +24,18 @@ export class FileCommitter implements Committer {
     this.directory = directory
   }
 
+  async check(start: StartKind): Promise<void> {
+    await this.claim(start)
+  }
+
   async start(start: StartKind): Promise<void> {
     const { files } = this.context
     const { directory } = this
-    const decision = decideClaim(directory.path, await readFacts(files, directory), this.context, start)
-    if (decision.kind === 'refuse') throw decision.error
+    const decision = await this.claim(start)
     await makeDurableDirectory(files, directory.path)
     await files.makeDirectory(directory.pending)
     await files.syncDirectory(directory.path)
-    if (decision.kind === 'claim') await writeOwner(files, directory, this.context)
+    if (decision === 'claim') await writeOwner(files, directory, this.context)
     // Nothing is restored: what an earlier start of this job left here was never committed and never will be.
     if (start.kind === 'fresh') await this.abortOthers()
   }
@@ -72,6 +75,13 @@ export class FileCommitter implements Committer {
     const { files } = this.context
     const names = await files.list(this.directory.pending)
     if (names !== null && names.length === 0) await files.removeTree(this.directory.pending)
+  }
+
+  private async claim(start: StartKind): Promise<'claim' | 'keep'> {
+    const { context, directory } = this
+    const decision = decideClaim(directory.path, await readFacts(context.files, directory), context, start)
+    if (decision.kind === 'refuse') throw decision.error
+    return decision.kind
   }
 
   private async link(committable: Committable): Promise<CommitResult> {

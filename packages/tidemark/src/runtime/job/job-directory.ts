@@ -24,14 +24,22 @@ export interface JobDirectoryOptions {
 /** Go on with the run of the record, or begin a new one, from a checkpoint elsewhere (its path) or from nothing (null). */
 export type RunChoice = { readonly kind: 'continue' } | { readonly kind: 'new'; readonly from: string | null }
 
+export interface StartedRun {
+  readonly run: RunId
+  readonly epoch: Epoch
+}
+
 /** The durable record of one job. Only the holder of the directory's lock uses it; calls never overlap. */
 export interface JobDirectory {
   /** Absolute. */
   readonly path: string
   /** What the last process left, as found when the directory was opened. */
   readonly previous: JobRecord | null
-  /** Makes a new epoch durable; nothing else may be written for the run before this resolves. Once per opened directory. */
-  startRun(choice: RunChoice): Promise<{ readonly run: RunId; readonly epoch: Epoch }>
+  /**
+   * Makes a new epoch durable; nothing else may be written for the run before this resolves. Once per opened directory. `accept` is asked first, and
+   * what it throws leaves everything as it was.
+   */
+  startRun(choice: RunChoice, accept?: (started: StartedRun) => Promise<void>): Promise<StartedRun>
   /** Durable when it resolves. `FENCED` when another process has started the job since. */
   setStatus(status: RunStatus): Promise<void>
   /** The epoch on disk now; null when there is no record. */
@@ -68,7 +76,7 @@ class FileJobDirectory implements JobDirectory {
     this.#options = options
   }
 
-  async startRun(choice: RunChoice): Promise<{ readonly run: RunId; readonly epoch: Epoch }> {
+  async startRun(choice: RunChoice, accept?: (started: StartedRun) => Promise<void>): Promise<StartedRun> {
     const { previous } = this
     const { job, now, random } = this.#options
     assert(this.#current === null, 'a directory is opened anew for every start')
@@ -82,8 +90,10 @@ class FileJobDirectory implements JobDirectory {
       updatedAt: now(),
     }
     assert(choice.kind === 'continue' || record.run !== previous?.run, 'a new run has a new id')
+    const started = { run: record.run, epoch: record.epoch }
+    await accept?.(started)
     await this.#write(record)
-    return { run: record.run, epoch: record.epoch }
+    return started
   }
 
   async setStatus(status: RunStatus): Promise<void> {

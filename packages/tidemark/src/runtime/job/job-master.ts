@@ -12,6 +12,7 @@ import type {
   RunOptions,
 } from './contract.ts'
 import { storageFailed } from '../storage/durable-files.ts'
+import { SinkCommitters } from '../sink/sink-committers.ts'
 import type { JobEnvironment } from './environment.ts'
 import { JobProgress } from './job-progress.ts'
 import { JobSession } from './job-session.ts'
@@ -107,6 +108,9 @@ export class JobMaster implements JobHandle {
   private async runLocked(job: BuiltJob, directory: string): Promise<JobResult> {
     const { environment, options, progress, given } = this
     const graph = executionGraph(job.plan, options.parallelism)
+    const secret = secretsFrom(given.secrets)
+    const { clock, files } = environment
+    const warn = (message: string) => progress.emit({ kind: 'warning', message })
     const start = await prepareStart({
       job,
       graph,
@@ -116,8 +120,8 @@ export class JobMaster implements JobHandle {
       from: given.from ?? null,
       isFresh: given.fresh ?? false,
       allowDuplicates: given.allowDuplicates ?? false,
+      makeCommitters: (run) => new SinkCommitters(job, { job: job.plan.job, ...run, clock, files, secret }, warn),
     })
-    const secret = secretsFrom(given.secrets)
     const session = new JobSession({ job, graph, environment, options, progress, start, secret })
     this.session = session
     if (this.wish !== null) session.ask(this.wish)

@@ -14,7 +14,7 @@ import { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
 import { type JobEnd, retentionAtEnd } from '../checkpoint/retention-policy.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
-import { SinkCommitters } from '../sink/sink-committers.ts'
+import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { TaskRestore } from '../worker/protocol.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { CheckpointSummary, JobResult } from './contract.ts'
@@ -51,14 +51,9 @@ export class JobSession {
 
   constructor(options: JobSessionOptions) {
     this.options = options
-    const { job, environment, start, progress, secret } = options
-    const { clock, files, random } = environment
     this.graph = options.graph
-    this.strategy = createRestartStrategy(options.options.restartStrategy, random)
-    const identity = { job: job.plan.job, run: start.run, epoch: start.epoch }
-    this.committers = new SinkCommitters(job, { ...identity, clock, files, secret }, (message) =>
-      progress.emit({ kind: 'warning', message }),
-    )
+    this.strategy = createRestartStrategy(options.options.restartStrategy, options.environment.random)
+    this.committers = options.start.committers
   }
 
   requestCheckpoint(): Promise<CheckpointSummary> {
@@ -83,12 +78,7 @@ export class JobSession {
 
   async run(): Promise<JobResult> {
     try {
-      const first = await this.newest()
-      await this.committers.start(
-        first === null
-          ? { kind: 'fresh', isForced: this.options.start.isForcedFresh }
-          : { kind: 'restored', from: first.manifest.run },
-      )
+      await this.committers.start(this.options.start.kind)
       return await this.runAttempts()
     } catch (error) {
       await this.endQuietly()
@@ -99,9 +89,13 @@ export class JobSession {
   private async runAttempts(): Promise<JobResult> {
     for (;;) {
       const end = await this.runAttempt()
-      if (end.kind === 'finished') return this.finish()
+      // Retrying ends when the job is to stop: then what is pending stays in the checkpoint, and the job is not finished.
+      if (end.kind === 'finished' && !this.committers.hasPending) {
+        const failure = await this.tryFinish()
+        if (failure === null) return this.ended('finished')
+        if (this.wish === null) await this.afterFailure(failure)
+      } else if (end.kind === 'failed' && this.wish === null) await this.afterFailure(end.error)
       if (this.wish !== null) return this.stopped(this.wish)
-      if (end.kind === 'failed') await this.afterFailure(end.error)
     }
   }
 
@@ -254,20 +248,31 @@ export class JobSession {
     )
   }
 
-  private async finish(): Promise<JobResult> {
-    // Nothing is pending: the last checkpoint's commits were confirmed before its tasks were released.
-    await this.options.start.directory.setStatus('finished')
-    await this.committers.abortOthers()
+  /** Makes the end durable. What fails before is a failure like any other: the last checkpoint holds everything. */
+  private async tryFinish(): Promise<Error | null> {
+    try {
+      // Nothing is pending: the last checkpoint's commits were confirmed before its tasks were released.
+      await this.committers.abortOthers()
+      await this.options.start.directory.setStatus('finished')
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
     await this.applyRetention('finished')
-    return this.ended('finished')
+    return null
   }
 
   private async stopped(wish: 'stop' | 'cancel'): Promise<JobResult> {
+    const { directory } = this.options.start
+    if (wish === 'stop') {
+      await this.orWarn('not everything is in order; the next start sees to it', () => this.recoverForStop())
+      await directory.setStatus('suspended')
+      return this.ended('suspended')
+    }
+    this.committers.resume()
     await this.recoverForStop()
-    const status = wish === 'stop' ? 'suspended' : 'canceled'
-    await this.options.start.directory.setStatus(status)
-    await this.applyRetention(status)
-    return this.ended(status)
+    await directory.setStatus('canceled')
+    await this.applyRetention('canceled')
+    return this.ended('canceled')
   }
 
   /** What the newest checkpoint holds is committed before anything is put away; when stopping, as far as it goes at once. */
@@ -277,17 +282,29 @@ export class JobSession {
     await this.options.start.storage.sweep()
   }
 
+  /** The end is durable: what goes wrong from here on changes nothing about it. */
   private async applyRetention(end: JobEnd): Promise<void> {
     if (retentionAtEnd(end, this.options.options.externalizedCheckpointCleanup, 'checkpoint') === 'keep') return
-    // Read again: one that should have been retired earlier may have withstood it.
-    for (const checkpoint of await this.options.start.storage.list())
-      await this.options.start.storage.remove(checkpoint)
-    this.completed.clear()
-    await this.options.start.storage.sweep()
+    const { storage } = this.options.start
+    await this.orWarn('checkpoints that are no longer needed could not be removed', async () => {
+      // Read again: one that should have been retired earlier may have withstood it.
+      for (const checkpoint of await storage.list()) await storage.remove(checkpoint)
+      this.completed.clear()
+      await storage.sweep()
+    })
+  }
+
+  private async orWarn(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.options.progress.emit({ kind: 'warning', message: `${what}: ${reason}` })
+    }
   }
 
   private async ended(status: 'finished' | 'canceled' | 'suspended'): Promise<JobResult> {
-    await this.committers.close()
+    await this.orWarn('what the job held could not be closed', () => this.committers.close())
     const { progress, start } = this.options
     progress.setStatus(status)
     const kept = [...this.completed.values()].at(-1)

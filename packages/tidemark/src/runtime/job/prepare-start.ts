@@ -1,19 +1,26 @@
+import { assert } from '../../core/errors.ts'
 import type { BuiltJob } from '../../core/job.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
+import type { StartKind } from '../../core/sink.ts'
 import { topologyHash } from '../../core/topology-hash.ts'
+import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import { dealOut } from './deal-out.ts'
+import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { JobEnvironment } from './environment.ts'
-import { type JobDirectory, openJobDirectory } from './job-directory.ts'
+import { type JobDirectory, openJobDirectory, type StartedRun } from './job-directory.ts'
 import { type JobStart, startJob } from './start-job.ts'
 
 export interface PreparedStart extends JobStart {
   readonly directory: JobDirectory
-  readonly isForcedFresh: boolean
+  /** They have agreed to the start. */
+  readonly committers: SinkCommitters
+  /** What sinks are told. */
+  readonly kind: StartKind
   readonly topologyHash: string
 }
 
-/** Opens the job's directory and begins an epoch, unless the checkpoint to start from does not fit the job. While the lock is held. */
+/** Opens the job's directory and begins an epoch, unless the checkpoint to start from does not fit the job or an output refuses it. While the lock is held. */
 export async function prepareStart(options: {
   readonly job: BuiltJob
   readonly graph: ExecutionGraph
@@ -23,6 +30,7 @@ export async function prepareStart(options: {
   readonly from: string | null
   readonly isFresh: boolean
   readonly allowDuplicates: boolean
+  readonly makeCommitters: (run: StartedRun) => SinkCommitters
 }): Promise<PreparedStart> {
   const { job, environment, from, isFresh, allowDuplicates } = options
   const { files, clock, random } = environment
@@ -33,13 +41,29 @@ export async function prepareStart(options: {
     now: () => clock.now(),
     random,
   })
+  let committers: SinkCommitters | null = null
   const start = await startJob(files, directory, {
     from,
     isFresh,
     allowDuplicates,
     hasTransactionalSinks: job.plan.operators.some(({ delivery }) => delivery === 'exactly-once'),
-    // Whatever in the checkpoint has no place in the job is an error before anything is written; the deal itself is made again for every attempt.
-    accept: ({ manifest }) => void dealOut(manifest, options.graph, options.options),
+    accept: async (run, restore) => {
+      // Whatever in the checkpoint has no place in the job; the deal itself is made again for every attempt.
+      if (restore !== null) dealOut(restore.manifest, options.graph, options.options)
+      committers = options.makeCommitters(run)
+      await committers.check(startKind(restore, isFresh))
+    },
   })
-  return { ...start, directory, isForcedFresh: isFresh, topologyHash: topologyHash(job.plan) }
+  assert(committers !== null, 'a start is accepted before it is made')
+  return {
+    ...start,
+    directory,
+    committers,
+    kind: startKind(start.restore, isFresh),
+    topologyHash: topologyHash(job.plan),
+  }
+}
+
+function startKind(restore: CompletedCheckpoint | null, isForced: boolean): StartKind {
+  return restore === null ? { kind: 'fresh', isForced } : { kind: 'restored', from: restore.manifest.run }
 }

@@ -3,7 +3,7 @@ import type { FileSystem } from '../../core/file-system.ts'
 import { type Epoch, epoch, type RunId, runId } from '../../core/ids.ts'
 import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
 import { FileCheckpointStorage } from '../checkpoint/file-checkpoint-storage.ts'
-import type { JobDirectory } from './job-directory.ts'
+import type { JobDirectory, StartedRun } from './job-directory.ts'
 import { decideStart, type StartCheckpoint } from './start-decision.ts'
 
 export interface StartRequest {
@@ -14,8 +14,8 @@ export interface StartRequest {
   /** The user accepts that results come twice. */
   readonly allowDuplicates: boolean
   readonly hasTransactionalSinks: boolean
-  /** Throws when the job cannot go on from this checkpoint; asked before anything is written. */
-  accept?(restore: CompletedCheckpoint): void
+  /** Throws when the job cannot start like this; asked before anything is written. */
+  readonly accept?: (started: StartedRun, restore: CompletedCheckpoint | null) => Promise<void>
 }
 
 export interface JobStart {
@@ -48,9 +48,9 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
   })
   if (decision.kind === 'refuse') throw decision.error
   const restore = decision.kind === 'new' ? null : await reading.load(decision.path)
-  if (restore !== null) request.accept?.(restore)
   const started = await directory.startRun(
     decision.kind === 'continue' ? { kind: 'continue' } : { kind: 'new', from: restore?.path ?? null },
+    async (run) => request.accept?.(run, restore),
   )
   const storage = new FileCheckpointStorage({ files, directory: directory.path, ...started })
   return { ...started, storage, restore }

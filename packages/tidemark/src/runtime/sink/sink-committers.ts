@@ -34,6 +34,13 @@ export class SinkCommitters {
     this.onWarning = onWarning
   }
 
+  /** Refuses a start that the outputs do not allow; changes nothing. */
+  async check(kind: StartKind): Promise<void> {
+    for (const [operator, committer] of this.committers) {
+      await told(operator, 'could not be checked', () => committer.check?.(kind))
+    }
+  }
+
   async start(kind: StartKind): Promise<void> {
     for (const [operator, committer] of this.committers) {
       await told(operator, 'could not be started', () => committer.start?.(kind))
@@ -70,8 +77,13 @@ export class SinkCommitters {
     return [...this.pending, ...prepared.sort((left, right) => left.checkpoint - right.checkpoint)]
   }
 
-  /** A manifest with these committables is durable: commits them; resolves when all are confirmed. */
-  async commit(checkpoint: CheckpointId, committables: readonly PendingCommittable[]): Promise<void> {
+  /** Transactions wait for their commit. */
+  get hasPending(): boolean {
+    return this.pending.length > 0
+  }
+
+  /** A manifest with these committables is durable: commits them; true when all are confirmed, false when retrying was given up. */
+  async commit(checkpoint: CheckpointId, committables: readonly PendingCommittable[]): Promise<boolean> {
     const known = new Set(this.pending.map(identity))
     this.pending = [
       ...this.pending,
@@ -81,11 +93,17 @@ export class SinkCommitters {
     ]
     this.takenUpTo = checkpoint
     await this.commitPending()
+    return !this.hasPending
   }
 
   /** Gives up waiting for retries: what is pending stays in the manifest. */
   stop(): void {
     this.isStopped = true
+  }
+
+  /** Retries again for as long as it takes. */
+  resume(): void {
+    this.isStopped = false
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { defineJob } from '../../api/define-job.ts'
+import { fromArray } from '../../connectors/from-iterable.ts'
+import { textLines } from '../../connectors/files/text-lines.ts'
+import { resolveOptions } from '../../core/options.ts'
+import { MemoryFileSystem } from '../../testing/simulator/memory-file-system.ts'
+import { SeededRandom } from '../../testing/simulator/seeded-random.ts'
+import { executionGraph } from '../deploy/execution-graph.ts'
+import { SinkCommitters } from '../sink/sink-committers.ts'
+import type { JobEnvironment } from './environment.ts'
+import { prepareStart } from './prepare-start.ts'
+
+const definition = defineJob('copy', (job) => {
+  job.source('in', fromArray(['a'])).to('out', textLines('/out'))
+})
+
+function prepare(files: MemoryFileSystem, isFresh: boolean) {
+  const clock = { now: () => 0, monotonic: () => 0, schedule: () => () => {}, defer: () => () => {} }
+  const environment: JobEnvironment = {
+    clock,
+    files,
+    random: new SeededRandom(1),
+    lock: () => Promise.resolve({ release() {} }),
+    messagesPerTurn: 1,
+  }
+  const job = definition.build({})
+  const options = resolveOptions({})
+  return prepareStart({
+    job,
+    graph: executionGraph(job.plan, 1),
+    directory: '/checkpoints',
+    environment,
+    options,
+    from: null,
+    isFresh,
+    allowDuplicates: false,
+    makeCommitters: (run) =>
+      new SinkCommitters(job, { job: 'copy', ...run, clock, files, secret: (name) => name }, () => {}),
+  })
+}
+
+describe('preparing a start', () => {
+  it('leaves the record of the job as it was when an output refuses the start', async () => {
+    const files = new MemoryFileSystem()
+    const { committers, kind } = await prepare(files, false)
+    await committers.start(kind)
+    files.put('/out/part-0-1-1-0.txt', 'a\n')
+    const before = files.text('/checkpoints/job.json')
+    expect(before).not.toBeNull()
+    await expect(prepare(files, true)).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' })
+    expect(files.text('/checkpoints/job.json')).toBe(before)
+  })
+})
