@@ -14,16 +14,18 @@ const definition = defineJob('copy', (job) => {
   job.source('in', fromArray(['a'])).to('out', textLines('/out'))
 })
 
+const random = new SeededRandom(1)
+
 function prepare(files: MemoryFileSystem, isFresh: boolean) {
   const clock = { now: () => 0, monotonic: () => 0, schedule: () => () => {}, defer: () => () => {} }
   const environment: JobEnvironment = {
     clock,
     files,
-    random: new SeededRandom(1),
+    random,
     lock: () => Promise.resolve({ release() {} }),
     messagesPerTurn: 1,
   }
-  const job = definition.build({})
+  const job = definition.build(undefined)
   const options = resolveOptions({})
   return prepareStart({
     job,
