@@ -363,7 +363,8 @@ export class Attempt {
       this.guard(() => this.enumerators.notifyComplete(checkpoint))
     }
     const commit = async () => {
-      await committers.commit(checkpoint, completed.get(checkpoint)!.manifest.committables)
+      const isConfirmed = await committers.commit(checkpoint, completed.get(checkpoint)!.manifest.committables)
+      if (!isConfirmed) return
       emit({ kind: 'checkpoint-committed', checkpoint })
       if (!this.isStopping) this.toHost.send({ kind: 'committed', attempt, checkpoint })
       this.decide({ kind: 'commits-confirmed', checkpoint, ...this.times() })
@@ -406,9 +407,15 @@ export class Attempt {
 
   private settleWhenDone(): void {
     if (this.isSettled || this.living.size > 0 || this.underway.size > 0) return
+    if (this.end === null) {
+      // Every task has finished. The coordinator outlives the attempt: it has to know.
+      this.end = { kind: 'finished' }
+      this.isStopping = true
+      this.decide({ kind: 'attempt-stopped', ...this.times() })
+      if (this.underway.size > 0) return
+    }
+    const { end } = this
     this.isSettled = true
-    const end = this.end ?? { kind: 'finished' }
-    this.end = end
     this.cancelTimer()
     this.toHost.cut()
     this.fromHost.cut()

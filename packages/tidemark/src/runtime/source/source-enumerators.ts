@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import { ByteBuffer } from '../../core/byte-buffer.ts'
+import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Attempt, type CheckpointId, type OperatorId, taskId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
@@ -43,24 +44,37 @@ export class SourceEnumerators {
         files,
         assign: (subtask, splits) => send({ kind: 'assign-splits', attempt, task: taskId(operator, subtask), splits }),
         noMoreSplits: (subtask) => send({ kind: 'no-more-splits', attempt, task: taskId(operator, subtask) }),
-        fail,
+        fail: (error) => fail(sourceFailed(operator, error)),
       })
       this.entries.set(operator, { enumerator, isStarted: false, requests: [] })
     }
   }
 
   async start(): Promise<void> {
-    for (const entry of this.entries.values()) await entry.enumerator.start?.()
-    for (const entry of this.entries.values()) {
+    for (const [operator, { enumerator }] of this.entries) {
+      try {
+        await enumerator.start?.()
+      } catch (error) {
+        throw sourceFailed(operator, error)
+      }
+    }
+    for (const [operator, entry] of this.entries) {
       entry.isStarted = true
-      for (const subtask of entry.requests.splice(0)) entry.enumerator.onSplitRequest(subtask)
+      for (const subtask of entry.requests.splice(0)) this.onSplitRequest(operator, subtask)
     }
   }
 
   onSplitRequest(operator: OperatorId, subtask: number): void {
     const entry = this.entries.get(operator)!
-    if (entry.isStarted) entry.enumerator.onSplitRequest(subtask)
-    else entry.requests.push(subtask)
+    if (!entry.isStarted) {
+      entry.requests.push(subtask)
+      return
+    }
+    try {
+      entry.enumerator.onSplitRequest(subtask)
+    } catch (error) {
+      throw sourceFailed(operator, error)
+    }
   }
 
   /** Synchronous: nothing is assigned between this and the trigger that the caller sends next. */
@@ -79,4 +93,14 @@ export class SourceEnumerators {
   async close(): Promise<void> {
     for (const { enumerator } of this.entries.values()) await enumerator.close?.()
   }
+}
+
+/** What the world does wrong is told with the source it happened to. */
+function sourceFailed(operator: OperatorId, error: unknown): Error {
+  if (error instanceof Error && (isTidemarkError(error) || error.name === 'AssertionError')) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new TidemarkError('SOURCE_FAILED', `source ${operator} could not find what to read: ${reason}`, {
+    context: { operator },
+    cause: error,
+  })
 }
