@@ -1,8 +1,5 @@
 import { defineJob } from 'tidemark'
-import { runningCountProblem } from '../../../packages/tidemark/src/testing/checkers/running-counts.ts'
-import { checkingSink } from '../../../packages/tidemark/src/testing/simulator/checking-sink.ts'
-import { checkingSource } from '../../../packages/tidemark/src/testing/simulator/checking-source.ts'
-import type { SimulatedJob } from '../../../packages/tidemark/src/testing/simulator/simulation.ts'
+import { checkingSink, checkingSource, runningCountProblem, type SimulatedJob } from './kit.ts'
 import { makePartitions, totalsByKey } from './records.ts'
 
 /** Word count: a keyed exchange, state per key, a transactional sink. */
@@ -24,12 +21,10 @@ export const keyedCount: SimulatedJob = {
       definition,
       checkAtRest() {
         if (world.mode !== 'exactly-once') return
-        const problem = runningCountProblem(store.visible, totals, 'so-far')
-        if (problem !== null) world.violate('output exactly once', problem)
+        world.expectNone('output exactly once', runningCountProblem(store.visible, totals, 'so-far'))
       },
       checkAtEnd() {
-        const problem = runningCountProblem(store.visible, totals, world.mode)
-        if (problem !== null) world.violate('state exactly once', problem)
+        world.expectNone('state exactly once', runningCountProblem(store.visible, totals, world.mode))
         store.checkAtEnd()
       },
     }

@@ -13,7 +13,8 @@ export function keyOrderProblem<T, K>(
     const key = keyOf(record)
     const sequence = sequenceOf(record)
     const before = last.get(key)
-    if (before !== undefined && sequence <= before) return `key ${JSON.stringify(key)}: ${sequence} comes after ${before}`
+    if (before !== undefined && sequence <= before)
+      return `key ${JSON.stringify(key)}: ${sequence} comes after ${before}`
     last.set(key, sequence)
   }
   return null

@@ -23,7 +23,11 @@ export function runningCountProblem<K>(
   return null
 }
 
-function keyProblem(counts: readonly number[], total: number, mode: 'exactly-once' | 'at-least-once' | 'so-far'): string | null {
+function keyProblem(
+  counts: readonly number[],
+  total: number,
+  mode: 'exactly-once' | 'at-least-once' | 'so-far',
+): string | null {
   const seen = new Set(counts)
   const highest = mode === 'so-far' ? Math.max(0, ...counts) : total
   for (let count = 1; count <= highest; count++) if (!seen.has(count)) return `count ${count} of ${total} is missing`

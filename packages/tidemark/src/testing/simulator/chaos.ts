@@ -56,7 +56,9 @@ export class Chaos {
     this.inOperationShare = sometimes(0.5, () => random.pick([0.01, 0.05, 0.2]))
     this.storageShare = sometimes(0.5, () => random.pick([0.005, 0.02, 0.1, 0.5]))
     this.tornShare = random.pick([0, 0.5, 1])
-    this.storageKinds = random.chance(0.5) ? new Set([random.pick([...CRITICAL, 'write', 'read', 'stat', 'list'] as const)]) : null
+    this.storageKinds = random.chance(0.5)
+      ? new Set([random.pick([...CRITICAL, 'write', 'read', 'stat', 'list'] as const)])
+      : null
     this.functionShare = sometimes(0.3, () => random.pick([0.002, 0.01, 0.05]))
     this.outsideShare = sometimes(0.4, () => random.pick([0.01, 0.05, 0.3]))
     this.slowShare = sometimes(0.3, () => random.pick([0.02, 0.2]))

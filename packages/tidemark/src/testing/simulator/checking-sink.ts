@@ -98,7 +98,8 @@ class CheckingWriter<T> implements SinkWriter<T> {
   }
 
   notifyCommitted(checkpoint: CheckpointId): void {
-    if (checkpoint <= this.newestCommitted) this.world.violate('errors are told', `${this.name} hears of ${checkpoint} twice`)
+    if (checkpoint <= this.newestCommitted)
+      this.world.violate('errors are told', `${this.name} hears of ${checkpoint} twice`)
     this.newestCommitted = checkpoint
   }
 
@@ -128,7 +129,8 @@ class CheckingCommitter<T> implements Committer {
 
   commit(committables: readonly Committable[]): Promise<readonly CommitResult[]> {
     const ids = new Set(committables.map(({ data }) => data['id']))
-    if (ids.size < committables.length) this.world.violate('output exactly once', `${this.name} is asked to commit twice at once`)
+    if (ids.size < committables.length)
+      this.world.violate('output exactly once', `${this.name} is asked to commit twice at once`)
     return this.exclusively(async () => {
       const results: CommitResult[] = []
       for (const { data } of committables) results.push(await this.commitOne(String(data['id'])))

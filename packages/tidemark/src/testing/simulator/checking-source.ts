@@ -61,7 +61,7 @@ class CheckingEnumerator<T> implements SplitEnumerator {
     this.upstream = upstream
     this.context = context
     // Enumerators are the first thing of an attempt: what was made before belongs to an earlier one.
-    upstream.world.attempts++
+    upstream.world.beginAttempt()
     upstream.readBy.clear()
     const restored = context.restored as { readonly undiscovered: readonly number[] } | undefined
     this.undiscovered = restored?.undiscovered ?? upstream.partitions.map((_, partition) => partition)

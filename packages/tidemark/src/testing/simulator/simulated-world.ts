@@ -19,6 +19,9 @@ export class SimulatedWorld {
   readonly open = new Map<string, number>()
   private readonly log: ((line: string) => void) | null
 
+  /** Called when an attempt begins: what was inside the job is gone. */
+  readonly onAttempt: (() => void)[] = []
+
   constructor(options: {
     readonly random: SeededRandom
     readonly machine: SimulatedMachine
@@ -67,6 +70,17 @@ export class SimulatedWorld {
       if (this.random.chance(0.2)) clock.schedule(this.random.next() * 10, act)
       else clock.defer(act)
     })
+  }
+
+  /** Sources call it when they are made for a new attempt. */
+  beginAttempt(): void {
+    this.attempts++
+    for (const listener of this.onAttempt) listener()
+  }
+
+  /** Notes what a checker found; nothing when it found nothing. */
+  expectNone(promise: PromiseName, problem: string | null): void {
+    if (problem !== null) this.violate(promise, problem)
   }
 
   opened(what: string): void {

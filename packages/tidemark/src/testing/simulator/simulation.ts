@@ -150,7 +150,8 @@ class Simulation {
     }
     if (this.intruder?.outcome !== null) this.onIntruderEnd()
     if (this.main.outcome !== null) return this.onEnd(this.main)
-    if (!hasWorked) return this.world.violate('progress', `nothing is left to do, but the job has not ended: ${this.stall()}`)
+    if (!hasWorked)
+      return this.world.violate('progress', `nothing is left to do, but the job has not ended: ${this.stall()}`)
     this.watchProgress()
   }
 
@@ -205,7 +206,12 @@ class Simulation {
       this.trace('a user asks for a checkpoint')
       main.handle.triggerCheckpoint().catch(() => undefined)
     }
-    if (this.intruderShare > 0 && !this.chaos.isCalm && this.intruder === null && this.random.chance(this.intruderShare))
+    if (
+      this.intruderShare > 0 &&
+      !this.chaos.isCalm &&
+      this.intruder === null &&
+      this.random.chance(this.intruderShare)
+    )
       this.intruder = this.start()
   }
 
@@ -238,7 +244,10 @@ class Simulation {
         this.attempts++
         if (event.from.kind === 'restored') this.restores++
         if (event.from.kind === 'fresh' && this.newestComplete?.run === event.run)
-          this.world.violate('state exactly once', `checkpoint ${this.newestComplete.checkpoint} was forgotten: a fresh start`)
+          this.world.violate(
+            'state exactly once',
+            `checkpoint ${this.newestComplete.checkpoint} was forgotten: a fresh start`,
+          )
         return
       case 'checkpoint-completed': {
         this.checkpoints++
@@ -251,13 +260,17 @@ class Simulation {
         return
       case 'attempt-failed': {
         const bug = bugIn(event.error)
-        if (bug !== null) this.world.violate('errors are told', `${bug} came out of the engine: ${JSON.stringify(event.error)}`)
+        if (bug !== null)
+          this.world.violate('errors are told', `${bug} came out of the engine: ${JSON.stringify(event.error)}`)
         return
       }
+      case 'warning':
+        // The engine says that it could not tidy up: then it need not be tidy.
+        if (/could not be (removed|closed)/.test(event.message)) this.isTidy = false
+        return
       case 'status':
       case 'checkpoint-triggered':
       case 'checkpoint-committed':
-      case 'warning':
         return
     }
   }

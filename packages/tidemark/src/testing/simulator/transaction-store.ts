@@ -41,8 +41,10 @@ export class TransactionStore<T> {
   }
 
   prepare(id: string, records: readonly T[], era: number): void {
-    if (era !== this.era) this.world.violate('one process, one attempt', `${this.name}: ${id} is prepared after a recovery`)
-    if (this.transactions.has(id)) this.world.violate('one process, one attempt', `${this.name}: ${id} is prepared twice`)
+    if (era !== this.era)
+      this.world.violate('one process, one attempt', `${this.name}: ${id} is prepared after a recovery`)
+    if (this.transactions.has(id))
+      this.world.violate('one process, one attempt', `${this.name}: ${id} is prepared twice`)
     this.transactions.set(id, { id, records, era, state: 'prepared' })
   }
 
