@@ -9,7 +9,7 @@ import { dealOut } from './deal-out.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { JobEnvironment } from './environment.ts'
 import { type JobDirectory, openJobDirectory, type StartedRun } from './job-directory.ts'
-import { type JobStart, startJob } from './start-job.ts'
+import { type JobStart, startJob, type StartRequest } from './start-job.ts'
 
 export interface PreparedStart extends JobStart {
   readonly directory: JobDirectory
@@ -42,7 +42,7 @@ export async function prepareStart(options: {
     random,
   })
   let committers: SinkCommitters | null = null
-  const start = await startJob(files, directory, {
+  const request: StartRequest = {
     from,
     isFresh,
     allowDuplicates,
@@ -53,6 +53,11 @@ export async function prepareStart(options: {
       committers = options.makeCommitters(run)
       await committers.check(startKind(restore, isFresh))
     },
+  }
+  const start = await startJob(files, directory, request).catch(async (error: unknown) => {
+    // The refusal is what matters.
+    await committers?.close().catch(() => undefined)
+    throw error
   })
   assert(committers !== null, 'a start is accepted before it is made')
   return {

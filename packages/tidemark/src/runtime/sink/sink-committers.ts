@@ -106,11 +106,18 @@ export class SinkCommitters {
     this.isStopped = false
   }
 
+  /** Closes all of them, also when one fails; throws the first error. */
   async close(): Promise<void> {
     await this.serially(async () => {
+      const failures: unknown[] = []
       for (const [operator, committer] of this.committers) {
-        await told(operator, 'could not be closed', () => committer.close?.())
+        try {
+          await told(operator, 'could not be closed', () => committer.close?.())
+        } catch (error) {
+          failures.push(error)
+        }
       }
+      if (failures.length > 0) throw failures[0]
     })
   }
 
