@@ -11,7 +11,9 @@ export const explode: SimulatedJob = {
     const source = checkingSource(world, 'items', { partitions })
     const inFlight = new InFlight()
     world.onAttempt.push(() => inFlight.forget())
-    const { sink, store } = checkingSink<readonly [string, number]>(world, 'counts', { onWrite: () => inFlight.leave() })
+    const { sink, store } = checkingSink<readonly [string, number]>(world, 'counts', {
+      onWrite: () => inFlight.leave(),
+    })
     const definition = defineJob('explode', (job) => {
       job
         .source('items', source)
@@ -39,12 +41,14 @@ export const explode: SimulatedJob = {
       isRescalable: false,
       options: { parallelism, batchSize, channelCapacity: 1, checkpointInterval: world.random.pick([20, 100, 300]) },
       checkAtRest() {
-        if (inFlight.most > bound) world.violate('memory is bounded', `${inFlight.most} records inside, more than ${bound}`)
+        if (inFlight.most > bound)
+          world.violate('memory is bounded', `${inFlight.most} records inside, more than ${bound}`)
         if (world.mode !== 'exactly-once') return
         world.expectNone('output exactly once', runningCountProblem(store.visible, totals, 'so-far'))
       },
       checkAtEnd() {
-        if (inFlight.most > bound) world.violate('memory is bounded', `${inFlight.most} records inside, more than ${bound}`)
+        if (inFlight.most > bound)
+          world.violate('memory is bounded', `${inFlight.most} records inside, more than ${bound}`)
         world.expectNone('state exactly once', runningCountProblem(store.visible, totals, world.mode))
         store.checkAtEnd()
       },

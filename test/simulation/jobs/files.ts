@@ -38,7 +38,11 @@ export const files: SimulatedJob = {
       )
       const made = job.source('made', generate({ create: (index) => WORDS[index % 3]!, count: generated, rate: 2000 }))
       read
-        .union(listed, iterated.map(({ line }) => line), made)
+        .union(
+          listed,
+          iterated.map(({ line }) => line),
+          made,
+        )
         .flatMap((line) => line.split(' ').filter((word) => word !== ''))
         .keyBy((word) => word)
         .runningCount('count')
@@ -54,8 +58,7 @@ export const files: SimulatedJob = {
     const expected = [...totals].flatMap(([word, total]) =>
       Array.from({ length: total }, (_, index) => `${word} ${index + 1}`),
     )
-    const counts = () =>
-      output.lines().map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])] as const)
+    const counts = () => output.lines().map((line) => [line.split(' ')[0]!, Number(line.split(' ')[1])] as const)
     return {
       definition,
       checkAtRest: () => checkSoFar(world, output.lines(), expected),

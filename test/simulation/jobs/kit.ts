@@ -1,16 +1,30 @@
 /** What simulated jobs are made of, in one place. */
-export { exactlyOnceProblem, lossProblem, surplusProblem } from '../../../packages/tidemark/src/testing/checkers/exactly-once.ts'
+export {
+  exactlyOnceProblem,
+  lossProblem,
+  surplusProblem,
+} from '../../../packages/tidemark/src/testing/checkers/exactly-once.ts'
 export { keyOrderProblem } from '../../../packages/tidemark/src/testing/checkers/key-order.ts'
 export { InFlight } from '../../../packages/tidemark/src/testing/checkers/memory-bound.ts'
-export { committedLines, outputResidueProblem } from '../../../packages/tidemark/src/testing/checkers/output-directory.ts'
+export {
+  committedLines,
+  outputResidueProblem,
+} from '../../../packages/tidemark/src/testing/checkers/output-directory.ts'
 export { runningCountProblem } from '../../../packages/tidemark/src/testing/checkers/running-counts.ts'
 export { checkingSink } from '../../../packages/tidemark/src/testing/simulator/checking-sink.ts'
 export { checkingSource } from '../../../packages/tidemark/src/testing/simulator/checking-source.ts'
 export type { SimulatedWorld } from '../../../packages/tidemark/src/testing/simulator/simulated-world.ts'
 export type { Scenario, SimulatedJob } from '../../../packages/tidemark/src/testing/simulator/simulation.ts'
 
-import { exactlyOnceProblem, lossProblem, surplusProblem } from '../../../packages/tidemark/src/testing/checkers/exactly-once.ts'
-import { committedLines, outputResidueProblem } from '../../../packages/tidemark/src/testing/checkers/output-directory.ts'
+import {
+  exactlyOnceProblem,
+  lossProblem,
+  surplusProblem,
+} from '../../../packages/tidemark/src/testing/checkers/exactly-once.ts'
+import {
+  committedLines,
+  outputResidueProblem,
+} from '../../../packages/tidemark/src/testing/checkers/output-directory.ts'
 import type { SimulatedWorld } from '../../../packages/tidemark/src/testing/simulator/simulated-world.ts'
 
 /** What came out by now against what has to in the end. */

@@ -27,7 +27,8 @@ export const twoSinks: SimulatedJob = {
     const called: string[] = []
     const client = resource('client', {
       async open() {
-        await world.outside('opening the client', () => world.opened('client'))
+        await world.outside('opening the client', () => undefined)
+        world.opened('client')
         return { call: (id: string) => void called.push(id) }
       },
       async close() {
