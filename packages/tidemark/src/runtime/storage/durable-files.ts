@@ -43,7 +43,11 @@ async function syncParent(files: FileSystem, path: string): Promise<void> {
  * again: after a failed sync nobody knows its content.
  */
 export async function writeNewFile(files: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
-  const writer = await files.create(path)
+  const writer = await files.create(path).catch(async (error: unknown) => {
+    // It may have been created nevertheless; what is there already is not ours.
+    if (errorCode(error) !== 'EEXIST') await ignoreFailure(files.remove(path))
+    throw error
+  })
   try {
     await writer.write(bytes)
     await writer.sync()

@@ -377,10 +377,10 @@ export class Task implements CheckpointListener {
     }
     if (!this.isEnding) return false
     if (!this.chain.drainOutboxes()) return false
-    if (this.input !== null && this.operators.length === 0) {
-      // Finished before the restore: it only takes away what the tasks before it say at their end.
-      const progress = this.input.advance(1)
-      if (!this.input.isExhausted) return progress.kind !== 'nothing-now'
+    if (!this.input!.isExhausted) {
+      // Takes away what the tasks before it still say: a channel that nobody reads would hold them up for ever.
+      const progress = this.input!.advance(1)
+      if (!this.input!.isExhausted) return progress.kind !== 'nothing-now'
     }
     this.close({ kind: 'finished' })
     return false
