@@ -185,6 +185,24 @@ describe('tidemark run', () => {
     expect(host.stderr.written).toBe('')
   })
 
+  test('with --json and --live tells a program and keeps a line up to date for people', async () => {
+    const { host, job, code } = await start(['run', 'job.ts', '--json', '--live'], { isTerminal: true })
+    job.emit(started)
+    host.tick(1000)
+    job.end('finished')
+    await code
+    const kinds = host.stdout.written
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { kind: string }).kind)
+    expect(kinds).toContain('started')
+    expect(kinds).toContain('metrics')
+    expect(kinds.at(-1)).toBe('result')
+    expect(host.stderr.written).toContain('a-job running')
+    expect(host.stderr.screen.at(-1)).toBe('')
+    expect(host.leftovers).toBe(0)
+  })
+
   test('hands options and parameters to the job, and shows it its arguments', async () => {
     const definition = defineJob({
       name: 'a-job',

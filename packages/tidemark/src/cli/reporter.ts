@@ -148,3 +148,40 @@ export class JsonReporter implements Reporter {
     this.host.stdout.write(`${JSON.stringify({ time, job: this.job, ...entry })}\n`)
   }
 }
+
+/** Tells two readers: a program on standard output, and whoever looks at the terminal. */
+export class TwoReporters implements Reporter {
+  readonly metricsIntervalMs: number | null
+  private readonly reporters: readonly [Reporter, Reporter]
+
+  constructor(...reporters: readonly [Reporter, Reporter]) {
+    const intervals = reporters.map(({ metricsIntervalMs }) => metricsIntervalMs ?? Number.POSITIVE_INFINITY)
+    const least = Math.min(...intervals)
+    this.metricsIntervalMs = least === Number.POSITIVE_INFINITY ? null : least
+    this.reporters = reporters
+  }
+
+  event(event: JobEvent): void {
+    for (const reporter of this.reporters) reporter.event(event)
+  }
+
+  metrics(metrics: JobMetrics): void {
+    for (const reporter of this.reporters) reporter.metrics(metrics)
+  }
+
+  notice(line: Line): void {
+    for (const reporter of this.reporters) reporter.notice(line)
+  }
+
+  result(result: JobResult, exitCode: number): void {
+    for (const reporter of this.reporters) reporter.result(result, exitCode)
+  }
+
+  error(error: ErrorInfo, exitCode: number): void {
+    for (const reporter of this.reporters) reporter.error(error, exitCode)
+  }
+
+  close(): void {
+    for (const reporter of this.reporters) reporter.close()
+  }
+}

@@ -6,7 +6,7 @@ import type { RunCommand } from './command-line.ts'
 import { EXIT, exitCodeOfError, exitCodeOfSignal, type StopSignal } from './exit-codes.ts'
 import type { Host } from './host.ts'
 import { readParameters } from './parameters.ts'
-import { JsonReporter, LineReporter, LiveReporter, type Reporter } from './reporter.ts'
+import { JsonReporter, LineReporter, LiveReporter, type Reporter, TwoReporters } from './reporter.ts'
 import { resumeCommand } from './resume-command.ts'
 
 /** What the command line needs of the rest. */
@@ -98,7 +98,10 @@ function chooseReporter(
   host: Host,
   options: ConstructorParameters<typeof LineReporter>[1],
 ): Reporter {
-  if (command.isJson) return new JsonReporter(host, options.job)
+  if (command.isJson) {
+    const json = new JsonReporter(host, options.job)
+    return command.isLive === true ? new TwoReporters(json, new LiveReporter(host, options)) : json
+  }
   const isLive = command.isLive ?? (host.stderr.isTerminal && host.environment['TERM'] !== 'dumb')
   return isLive ? new LiveReporter(host, options) : new LineReporter(host, options)
 }
