@@ -53,7 +53,7 @@ export class SnapshotWriter {
   private committables: readonly (readonly PreparedCommittable[])[] | null = null
   private result: { operators: readonly OperatorSnapshot[]; files: readonly CheckpointFile[]; bytes: number } | null =
     null
-  private isReleased = false
+  private released: Promise<void> | null = null
 
   constructor(
     checkpoint: CheckpointId,
@@ -91,12 +91,20 @@ export class SnapshotWriter {
     return this.result!
   }
 
-  /** Gives up: frees what it holds and removes what it wrote. Idempotent; does nothing after `done`. */
-  release(): void {
-    if (this.isReleased) return
-    this.isReleased = true
+  /**
+   * Gives up: frees what it holds and removes what it wrote; does nothing after `done`. Resolves, never rejects, when nothing is under way any more.
+   * Idempotent.
+   */
+  release(): Promise<void> {
+    this.released ??= this.giveUp()
+    return this.released
+  }
+
+  private async giveUp(): Promise<void> {
     for (const part of this.parts) part.keyed?.release()
-    if (this.state !== 'done') void this.inFlight.then(() => this.file?.abandon())
+    if (this.state === 'done') return
+    await this.inFlight
+    await this.file?.abandon()
   }
 
   private writeSlice(): void {

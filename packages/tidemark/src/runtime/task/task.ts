@@ -64,6 +64,7 @@ export class Task implements CheckpointListener {
   private readonly mailbox: TaskMessage[] = []
   private readonly controls: Control[] = []
   private snapshots: { readonly writer: SnapshotWriter; readonly acknowledge: () => void }[] = []
+  private readonly releasing = new Set<Promise<void>>()
   private lastCheckpoint = 0
   private readonly aborted = new Set<CheckpointId>()
   private watermark: number | null
@@ -341,7 +342,7 @@ export class Task implements CheckpointListener {
       this.snapshots = this.snapshots.filter((other) => other !== entry)
       if (progress === 'done') entry.acknowledge()
       else this.onSnapshotFailed(entry.writer)
-      entry.writer.release()
+      this.release(entry.writer)
     }
     return hasMore
   }
@@ -362,7 +363,7 @@ export class Task implements CheckpointListener {
 
   private dropSnapshot(checkpoint: CheckpointId): void {
     for (const { writer } of this.snapshots) {
-      if (writer.checkpoint === checkpoint) writer.release()
+      if (writer.checkpoint === checkpoint) this.release(writer)
     }
     this.snapshots = this.snapshots.filter(({ writer }) => writer.checkpoint !== checkpoint)
   }
@@ -398,6 +399,12 @@ export class Task implements CheckpointListener {
     )
   }
 
+  /** What it has under way must be over before the task is: the next attempt may not meet its files. */
+  private release(writer: SnapshotWriter): void {
+    const released = writer.release().finally(() => this.releasing.delete(released))
+    this.releasing.add(released)
+  }
+
   private rest(): void {
     this.chain.flush()
   }
@@ -411,7 +418,7 @@ export class Task implements CheckpointListener {
   private close(how: { kind: 'finished' | 'canceled' } | { kind: 'failed'; error: unknown }): void {
     if (this.phaseNow === 'closing' || this.phaseNow === 'closed') return
     this.phaseNow = 'closing'
-    for (const { writer } of this.snapshots) writer.release()
+    for (const { writer } of this.snapshots) this.release(writer)
     this.snapshots = []
     void this.closeAll().then((closeError) => {
       const { send, attempt, task } = this.environment
@@ -434,6 +441,7 @@ export class Task implements CheckpointListener {
         first ??= error instanceof Error ? error : new Error(String(error))
       }
     }
+    await Promise.all(this.releasing)
     return first
   }
 }
