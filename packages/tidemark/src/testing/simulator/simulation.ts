@@ -277,10 +277,15 @@ class Simulation {
 
   /** A process has ended by itself. */
   private async onEnd(process: Process): Promise<void> {
-    await this.becomeSilent()
-    this.main = this.intruder
-    this.intruder = null
+    this.main = null
     const outcome = process.outcome!
+    if (this.intruder === null) await this.becomeSilent()
+    else {
+      // A second process waits at the door, or has come in already: it is killed, so that there is one at a time again.
+      this.machine.kill()
+      this.isTidy = false
+    }
+    this.die()
     if ('result' in outcome) {
       this.trace(`process ${process.number} ended: ${outcome.result.status}`)
       if (outcome.result.status === 'finished') this.isOver = true
@@ -288,7 +293,7 @@ class Simulation {
       this.trace(`process ${process.number} failed: ${String(outcome.error)}`)
       this.onRejected(outcome.error)
     }
-    if (this.main === null) await this.atRest('ended')
+    await this.atRest('ended')
   }
 
   private onRejected(error: unknown): void {
@@ -301,8 +306,6 @@ class Simulation {
 
   /** A process that has ended asks for nothing, writes nothing and holds nothing. */
   private async becomeSilent(): Promise<void> {
-    if (this.intruder !== null) await this.settleIntruder()
-    if (this.intruder !== null || this.world.violation !== null) return
     for (let steps = 0; this.machine.clock.waiting.ready + this.machine.clock.waiting.timers > 0; steps++) {
       if (steps > SILENCE_STEPS) {
         return this.world.violate('nothing is left behind', `a process that has ended goes on: ${this.stall()}`)
@@ -310,20 +313,13 @@ class Simulation {
       await this.machine.step()
       if (this.isPowerFailing) {
         this.isPowerFailing = false
+        this.isTidy = false
         return
       }
     }
     for (const [what, count] of this.world.open) {
       this.world.violate('nothing is left behind', `${count} × ${what} not closed by a process that has ended`)
     }
-  }
-
-  /** The second process was refused, or it came just when the first had gone: then it is the job's process now. */
-  private async settleIntruder(): Promise<void> {
-    const intruder = this.intruder!
-    for (let steps = 0; steps < 50 && intruder.outcome === null && intruder.handle.status === 'created'; steps++)
-      await this.machine.step()
-    this.onIntruderEnd()
   }
 
   private onIntruderEnd(): void {
