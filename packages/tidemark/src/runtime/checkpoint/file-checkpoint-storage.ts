@@ -221,9 +221,13 @@ export class FileCheckpointStorage implements CheckpointStorage {
 
   async verify(checkpoint: CompletedCheckpoint): Promise<void> {
     const file = `${checkpoint.path}/${MANIFEST_NAME}`
-    if ((await this.#readManifest(file)) === null) throw notFound(checkpoint.path, file)
-    for (const expected of checkpoint.manifest.files) {
-      await verifyFile(this.#files, this.#resolve(expected.path), expected)
+    try {
+      if ((await this.#readManifest(file)) === null) throw notFound(checkpoint.path, file)
+      for (const expected of checkpoint.manifest.files) {
+        await verifyFile(this.#files, this.#resolve(expected.path), expected)
+      }
+    } catch (error) {
+      throw storageFailed(`Checking checkpoint ${checkpoint.checkpoint}`, checkpoint.path, error)
     }
   }
 

@@ -2,7 +2,13 @@ import { assert, TidemarkError } from '../../core/errors.ts'
 import type { Random } from '../../core/clock.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Epoch, epoch, type RunId, runId } from '../../core/ids.ts'
-import { absolutePath, makeDurableDirectory, storageFailed, writeNewFile } from '../storage/durable-files.ts'
+import {
+  absolutePath,
+  ignoreFailure,
+  makeDurableDirectory,
+  storageFailed,
+  writeNewFile,
+} from '../storage/durable-files.ts'
 import {
   encodeJobRecord,
   JOB_RECORD_NAME,
@@ -116,6 +122,7 @@ class FileJobDirectory implements JobDirectory {
       await files.rename(partial, file)
       await files.syncDirectory(this.path)
     } catch (error) {
+      await ignoreFailure(files.remove(partial))
       throw storageFailed(`Writing ${file}`, file, error)
     }
     this.#current = record

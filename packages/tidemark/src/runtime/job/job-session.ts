@@ -286,12 +286,14 @@ export class JobSession {
   private async applyRetention(end: JobEnd): Promise<void> {
     if (retentionAtEnd(end, this.options.options.externalizedCheckpointCleanup, 'checkpoint') === 'keep') return
     const { storage } = this.options.start
-    await this.orWarn('checkpoints that are no longer needed could not be removed', async () => {
+    const removeAll = async () => {
       // Read again: one that should have been retired earlier may have withstood it.
       for (const checkpoint of await storage.list()) await storage.remove(checkpoint)
       this.completed.clear()
       await storage.sweep()
-    })
+    }
+    // No later start looks after them: a disk that fails once is asked twice.
+    await this.orWarn('checkpoints that are no longer needed could not be removed', () => removeAll().catch(removeAll))
   }
 
   private async orWarn(what: string, work: () => Promise<void>): Promise<void> {

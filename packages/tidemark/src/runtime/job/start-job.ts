@@ -48,6 +48,8 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
   })
   if (decision.kind === 'refuse') throw decision.error
   const restore = decision.kind === 'new' ? null : await reading.load(decision.path)
+  // Also of what no task will read: nobody shall build on a checkpoint that is damaged.
+  if (restore !== null) await reading.verify(restore)
   const started = await directory.startRun(
     decision.kind === 'continue' ? { kind: 'continue' } : { kind: 'new', from: restore?.path ?? null },
     async (run) => request.accept?.(run, restore),
