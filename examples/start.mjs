@@ -33,9 +33,7 @@ else tell(`The job ended with exit code ${job.exitCode}. npm start tries again, 
 
 /** Makes the folder, unless it holds a run that can go on. */
 async function prepare() {
-  const record = await readFile(`${CHECKPOINTS}/job.json`, 'utf8').catch(() => '')
-  const isUnfinished = record !== '' && !record.includes('"status":"finished"')
-  if (isUnfinished && !process.argv.includes('--fresh')) return true
+  if ((await lastRun()) === 'unfinished' && !process.argv.includes('--fresh')) return true
   await rm(FOLDER, { recursive: true, force: true })
   const names = (await readdir(DATA)).filter((name) => name.endsWith('.txt'))
   for (let pass = 1; pass <= PASSES; pass++) {
@@ -46,6 +44,13 @@ async function prepare() {
     }
   }
   return false
+}
+
+/** What the job's record says. */
+async function lastRun() {
+  const record = await readFile(`${CHECKPOINTS}/job.json`, 'utf8').catch(() => '')
+  if (record === '') return 'none'
+  return record.includes('"status":"finished"') ? 'finished' : 'unfinished'
 }
 
 /** Runs the job's process, again after every kill. */
@@ -64,12 +69,16 @@ async function runJob() {
     isKilled = false
     child = startProcess()
     const ended = await follow(child, total)
-    if (isKilled) {
-      total.kills++
-      // Over the line that the process has left behind.
-      process.stderr.write('\r\u001B[K')
-      tell(`killed with SIGKILL; starting the same command again`)
-    } else total.exitCode = ended ?? 1
+    if (!isKilled) {
+      total.exitCode = ended ?? 1
+      continue
+    }
+    total.kills++
+    // Over the line that the process has left behind.
+    process.stderr.write('\r\u001B[K')
+    // Too late: starting again would be a new run.
+    if ((await lastRun()) === 'finished') isKilled = false
+    tell(`killed with SIGKILL; ${isKilled ? 'starting the same command again' : 'the job had just finished'}`)
   } while (isKilled)
   stopListening()
   return total
