@@ -63,7 +63,8 @@ export interface SinkWriter<T> {
   /**
    * Barrier `checkpoint` is here. Synchronously (before the first await): everything written so far belongs to this checkpoint, everything
    * after to the next transaction. The promise resolves when what belongs to it is durable (pre-committed, flushed) with the committables, none
-   * for an empty transaction. The acknowledgement waits for it; its failure fails the attempt.
+   * for an empty transaction. The acknowledgement waits for it; its failure fails the attempt. It settles in any case, also after `close`: the next
+   * attempt waits for it.
    */
   prepareCommit(checkpoint: CheckpointId): Promise<readonly Committable[]>
   /** The committables of all checkpoints up to this one are confirmed. Ids may be skipped. */

@@ -105,6 +105,7 @@ export class SnapshotWriter {
     if (this.state === 'done') return
     await this.inFlight
     await this.file?.abandon()
+    await Promise.allSettled(this.parts.map(({ committables }) => committables))
   }
 
   private writeSlice(): void {
