@@ -38,7 +38,8 @@ export const finishedSource: SimulatedJob = {
         const { visible } = passed.store
         if (visible.length !== long.flat().length)
           world.violate('output exactly once', `${visible.length} of ${long.flat().length} passed`)
-        // One partition is read by one task at a time and stays in one chain: commits keep its order.
+        // One partition is read by one task at a time and stays in one chain: commits keep its order, unless one had to be repeated.
+        if (world.chaos.counts.has('outside-fails')) return
         const problem = keyOrderProblem(
           visible,
           ({ partition }) => partition,

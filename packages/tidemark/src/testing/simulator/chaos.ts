@@ -42,12 +42,14 @@ export class Chaos {
   private readonly functionShare: number
   private readonly outsideShare: number
   private left: number
+  private isWaiting: boolean
 
   constructor(random: SeededRandom) {
     this.random = random
     const sometimes = (share: number, choose: () => number): number => (random.chance(share) ? choose() : 0)
     const rarely = (): number => 1 / random.pick([30, 100, 300, 1000])
     this.left = random.pick([0, 1, 1, 2, 3, 5, 8])
+    this.isWaiting = random.chance(0.6)
     this.perStep = new Map([
       ['kill', sometimes(0.5, rarely)],
       ['power-failure', sometimes(0.5, rarely)],
@@ -70,6 +72,11 @@ export class Chaos {
     return this.left === 0
   }
 
+  /** A checkpoint is complete: seeds that want to see restores have waited for it. */
+  checkpointCompleted(): void {
+    this.isWaiting = false
+  }
+
   /** From now on nothing fails. */
   calm(): void {
     this.left = 0
@@ -77,14 +84,14 @@ export class Chaos {
 
   /** What happens to the process between two steps. */
   betweenSteps(): 'kill' | 'power-failure' | 'suspend' | null {
-    if (this.left === 0) return null
+    if (this.left === 0 || this.isWaiting) return null
     for (const [kind, share] of this.perStep) if (share > 0 && this.random.chance(share)) return this.use(kind)
     return null
   }
 
   /** What happens to an operation on the disk: `power-failure` before it has its effect. */
   inOperation(operation: FileOperation): FileFault | 'power-failure' | undefined {
-    if (this.left === 0) return undefined
+    if (this.left === 0 || this.isWaiting) return undefined
     if (this.inOperationShare > 0 && CRITICAL.has(operation.kind) && this.random.chance(this.inOperationShare)) {
       this.use('power-failure-in-operation')
       return 'power-failure'
@@ -111,7 +118,7 @@ export class Chaos {
   }
 
   private happens(kind: FaultKind, share: number): boolean {
-    if (this.left === 0 || share === 0 || !this.random.chance(share)) return false
+    if (this.left === 0 || this.isWaiting || share === 0 || !this.random.chance(share)) return false
     this.use(kind)
     return true
   }

@@ -70,6 +70,8 @@ export async function simulateSeed(job: SimulatedJob, options: SeedOptions): Pro
 interface Process {
   readonly handle: JobHandle
   readonly number: number
+  /** Its first attempt has begun. */
+  hasStarted: boolean
   outcome: { readonly result: JobResult } | { readonly error: unknown } | null
 }
 
@@ -149,6 +151,11 @@ class Simulation {
       return this.atRest('lost power in an operation')
     }
     if (this.intruder?.outcome !== null) this.onIntruderEnd()
+    if (this.main.outcome !== null && this.intruder !== null && isLocked(this.main)) {
+      // The second process has overtaken the first one.
+      this.main = this.intruder
+      this.intruder = null
+    }
     if (this.main.outcome !== null) return this.onEnd(this.main)
     if (!hasWorked)
       return this.world.violate('progress', `nothing is left to do, but the job has not ended: ${this.stall()}`)
@@ -176,7 +183,7 @@ class Simulation {
     const number = ++this.processes
     this.trace(`process ${number} starts`)
     const handle = this.machine.start(this.scenario.definition, options)
-    const process: Process = { handle, number, outcome: null }
+    const process: Process = { handle, number, hasStarted: false, outcome: null }
     handle.on((event) => this.onEvent(process, event))
     handle.result.then(
       (result) => (process.outcome = { result }),
@@ -234,13 +241,19 @@ class Simulation {
     return undefined
   }
 
+  /** Has come in and not ended. */
+  private isRunning(process: Process | null): boolean {
+    return process !== null && process.outcome === null && process.hasStarted
+  }
+
   private onEvent(process: Process, event: JobEvent): void {
     if (this.log !== null) this.trace(`process ${process.number} ${JSON.stringify(event)}`)
-    if (process === this.intruder && event.kind === 'started' && this.main?.outcome === null) {
+    if (process === this.intruder && event.kind === 'started' && this.isRunning(this.main)) {
       this.world.violate('one process, one attempt', 'a second process runs the job while the first one lives')
     }
     switch (event.kind) {
       case 'started':
+        process.hasStarted = true
         this.attempts++
         if (event.from.kind === 'restored') this.restores++
         if (event.from.kind === 'fresh' && this.newestComplete?.run === event.run)
@@ -251,6 +264,7 @@ class Simulation {
         return
       case 'checkpoint-completed': {
         this.checkpoints++
+        this.chaos.checkpointCompleted()
         const run = /\/run-([^/]+)\//.exec(event.path)![1]!
         this.newestComplete = { run, checkpoint: event.checkpoint }
         return
@@ -327,8 +341,7 @@ class Simulation {
     if (outcome === null) return
     this.intruder = null
     if ('result' in outcome) return
-    const code = isTidemarkError(outcome.error) ? outcome.error.code : null
-    if (code !== 'JOB_LOCKED') this.onRejected(outcome.error)
+    if (!isLockedError(outcome.error)) this.onRejected(outcome.error)
   }
 
   /** No process lives: what can be seen from outside must be right. */
@@ -396,6 +409,14 @@ class Simulation {
       violation: this.world.violation,
     }
   }
+}
+
+function isLocked({ outcome }: Process): boolean {
+  return outcome !== null && 'error' in outcome && isLockedError(outcome.error)
+}
+
+function isLockedError(error: unknown): boolean {
+  return isTidemarkError(error) && error.code === 'JOB_LOCKED'
 }
 
 /** An error that only a mistake in the engine makes. */
