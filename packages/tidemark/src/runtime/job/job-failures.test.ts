@@ -90,14 +90,14 @@ describe('restart strategies', () => {
   it('none: the first failure is the last', async () => {
     const { error, delays: waited } = await delays({ kind: 'none' })
     expect(error.code).toBe('USER_FUNCTION')
-    expect(waited).toEqual([null, null])
+    expect(waited).toEqual([null])
   })
 
   it('fixed delay: restarts as often as allowed', async () => {
     const { error, delays: waited, bench } = await delays({ kind: 'fixed-delay', attempts: 2, delay: '3s' })
     expect(error).toMatchObject({ code: 'RESTARTS_EXHAUSTED', cause: { code: 'USER_FUNCTION' } })
     expect(error.context).toMatchObject({ operator: 'map-1', position: 'record 0 pushed' })
-    expect(waited.slice(0, 3)).toEqual([3000, 3000, null])
+    expect(waited).toEqual([3000, 3000, null])
     expect(bench.all('started').map(({ attempt }) => attempt)).toEqual([1, 2, 3])
     expect(bench.clock.monotonic()).toBeGreaterThan(6000)
   })
@@ -111,7 +111,7 @@ describe('restart strategies', () => {
     }
     const { error, delays: waited } = await delays(strategy)
     expect(error.code).toBe('RESTARTS_EXHAUSTED')
-    expect(waited.slice(0, 3)).toEqual([1000, 1000, null])
+    expect(waited).toEqual([1000, 1000, null])
   })
 
   it('exponential delay: waits longer each time', async () => {
@@ -125,13 +125,13 @@ describe('restart strategies', () => {
     }
     const { error, delays: waited } = await delays(strategy)
     expect(error.code).toBe('RESTARTS_EXHAUSTED')
-    expect(waited.slice(0, 5)).toEqual([1000, 2000, 4000, 5000, null])
+    expect(waited).toEqual([1000, 2000, 4000, 5000, null])
   })
 
   it('names a position that failed three attempts as the likely poison', async () => {
     const { bench } = await delays({ kind: 'fixed-delay', attempts: 3, delay: 1 })
     const messages = bench.all('attempt-failed').map(({ error }) => error.message)
-    expect(messages.map((message) => message.includes('likely poison'))).toEqual([false, false, true, true, true])
+    expect(messages.map((message) => message.includes('likely poison'))).toEqual([false, false, true, true])
   })
 
   it('restarts from the newest checkpoint, with nothing lost and nothing doubled', async () => {

@@ -1,4 +1,4 @@
-import { TidemarkError, toErrorInfo } from '../../core/errors.ts'
+import { TidemarkError } from '../../core/errors.ts'
 import type { BuiltJob, JobDefinition } from '../../core/job.ts'
 import { type ResolvedOptions, resolveOptions } from '../../core/options.ts'
 import { executionGraph } from '../deploy/execution-graph.ts'
@@ -99,8 +99,7 @@ export class JobMaster implements JobHandle {
         await lock.release()
       }
     } catch (error) {
-      this.progress.emit({ kind: 'attempt-failed', attempt: 0, error: toErrorInfo(error), restartInMs: null })
-      this.progress.setStatus('failed')
+      this.progress.fail(error)
       throw error
     }
   }

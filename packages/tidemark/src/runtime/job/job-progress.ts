@@ -1,3 +1,4 @@
+import { toErrorInfo } from '../../core/errors.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { OperatorId } from '../../core/ids.ts'
 import type { HostMetrics } from '../worker/task-host.ts'
@@ -13,6 +14,7 @@ export class JobProgress {
   private readonly listeners = new Set<(event: JobEvent) => void>()
   private started: JobEvent | null = null
   private statusNow: JobStatus = 'created'
+  private isEndTold = false
   private completed = 0
   private failed = 0
   private restarts = 0
@@ -47,7 +49,14 @@ export class JobProgress {
     else if (event.kind === 'checkpoint-completed') this.onCompleted(event)
     else if (event.kind === 'checkpoint-failed') this.failed++
     else if (event.kind === 'attempt-failed' && event.restartInMs !== null) this.restarts++
+    else if (event.kind === 'attempt-failed') this.isEndTold = true
     for (const listener of this.listeners) listener(event)
+  }
+
+  /** The job has failed for good; told once, also where an attempt's failure has said so. */
+  fail(error: unknown): void {
+    if (!this.isEndTold) this.emit({ kind: 'attempt-failed', attempt: 0, error: toErrorInfo(error), restartInMs: null })
+    this.setStatus('failed')
   }
 
   setStatus(status: JobStatus): void {

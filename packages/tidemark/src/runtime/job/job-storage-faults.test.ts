@@ -135,15 +135,15 @@ describe('a job whose storage fails once', () => {
   })
 })
 
-describe('a damaged checkpoint', () => {
-  async function suspended(): Promise<{ bench: JobBench; files: readonly string[] }> {
-    const bench = prepared()
-    const master = bench.start(job, OPTIONS)
-    await bench.next('checkpoint-committed', ({ checkpoint }) => checkpoint >= 3)
-    await bench.drive(master.stop())
-    return { bench, files: bench.files.paths(CHECKPOINTS) }
-  }
+async function suspended(): Promise<{ bench: JobBench; files: readonly string[] }> {
+  const bench = prepared()
+  const master = bench.start(job, OPTIONS)
+  await bench.next('checkpoint-committed', ({ checkpoint }) => checkpoint >= 3)
+  await bench.drive(master.stop())
+  return { bench, files: bench.files.paths(CHECKPOINTS) }
+}
 
+describe('a damaged checkpoint', () => {
   it('is refused with the name of the file, wherever one of its bytes is flipped or cut', async () => {
     const { bench, files } = await suspended()
     expect(files.map((path) => path.slice(path.lastIndexOf('/') + 1).replace(/-.*/, ''))).toEqual(
