@@ -46,6 +46,7 @@ const VALUES: Readonly<Record<ExecutionOptionName, fc.Arbitrary<unknown>>> = {
   ),
   checkpointsRetained: counts,
   checkpointDir: fc.string({ minLength: 1 }).filter((text) => !text.startsWith('--')),
+  taskCancellationTimeout: fc.oneof(durations, fc.constant('disabled')),
   restartStrategy: names('none', 'fixed-delay', 'FAILURE_RATE', 'exponential-delay'),
   channelCapacity: counts,
   batchSize: counts,

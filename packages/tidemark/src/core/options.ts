@@ -21,6 +21,8 @@ export interface ExecutionOptions {
   externalizedCheckpointCleanup?: CheckpointCleanup | Uppercase<string>
   checkpointsRetained?: number
   checkpointDir?: string
+  /** A task that has not stopped this long after it was told to takes its worker with it. 0 or `disabled`: it is waited for. */
+  taskCancellationTimeout?: Duration | 'disabled'
   restartStrategy?: RestartStrategy | RestartStrategyName
   /** Records that a channel holds at most. */
   channelCapacity?: number
@@ -79,6 +81,8 @@ export interface ResolvedOptions {
   readonly tolerableCheckpointFailureNumber: number
   readonly externalizedCheckpointCleanup: CheckpointCleanup
   readonly checkpointsRetained: number
+  /** null: never. */
+  readonly taskCancellationTimeoutMs: number | null
   readonly restartStrategy: ResolvedRestartStrategy
   readonly channelCapacity: number
   readonly batchSize: number
@@ -156,6 +160,12 @@ export const OPTION_TABLE: Readonly<Record<Exclude<keyof ExecutionOptions, 'work
     default: '.tidemark/<job>',
     help: 'Where checkpoints, epoch and lock of the job are.',
   },
+  taskCancellationTimeout: {
+    flag: '--task-cancellation-timeout',
+    value: 'TIME',
+    default: '3m',
+    help: 'A task that does not stop in this time takes its worker with it; disabled waits for ever.',
+  },
   restartStrategy: {
     flag: '--restart-strategy',
     value: 'NAME',
@@ -189,7 +199,7 @@ const MODES: Readonly<Record<string, CheckpointMode>> = {
 
 /** Checks every option and fills in defaults; `INVALID_OPTION` names the option, the value and what is allowed. */
 export function resolveOptions(options: ExecutionOptions): ResolvedOptions {
-  const interval = checkpointInterval(options.checkpointInterval ?? '10s')
+  const interval = switchable(options.checkpointInterval ?? '10s', 'checkpointInterval')
   const maxParallelism = integer(options.maxParallelism ?? 128, 'maxParallelism', 1, 32_768)
   return {
     parallelism: integer(options.parallelism ?? 1, 'parallelism', 1, maxParallelism),
@@ -197,6 +207,7 @@ export function resolveOptions(options: ExecutionOptions): ResolvedOptions {
     workers: integer(options.workers ?? 0, 'workers', 0, 1024),
     checkpointMode: choice(options.checkpointMode ?? 'exactly-once', MODES, 'checkpointMode'),
     checkpointIntervalMs: interval,
+    taskCancellationTimeoutMs: switchable(options.taskCancellationTimeout ?? '3m', 'taskCancellationTimeout'),
     checkpointTimeoutMs: positive(options.checkpointTimeout ?? '10m', 'checkpointTimeout'),
     minPauseBetweenCheckpointsMs: durationMs(options.minPauseBetweenCheckpoints ?? 0, 'minPauseBetweenCheckpoints'),
     maxConcurrentCheckpoints: integer(options.maxConcurrentCheckpoints ?? 1, 'maxConcurrentCheckpoints', 1, 1000),
@@ -286,9 +297,9 @@ function restartKind(name: string): RestartStrategyName {
   return choice(name, RESTART_KINDS, 'restartStrategy')
 }
 
-function checkpointInterval(value: Duration | 'disabled'): number | null {
+function switchable(value: Duration | 'disabled', name: string): number | null {
   if (value === 'disabled') return null
-  const ms = durationMs(value, 'checkpointInterval')
+  const ms = durationMs(value, name)
   return ms === 0 ? null : ms
 }
 

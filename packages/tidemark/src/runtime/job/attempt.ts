@@ -12,14 +12,14 @@ import type { BuiltJob } from '../../core/job.ts'
 import type { Manifest } from '../../core/manifest.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
-import type { CheckpointStorage, CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
+import type { CheckpointStorage, CompletedCheckpoint } from '../checkpoint/contract.ts'
 import type { CoordinatorAction, CoordinatorEvent } from '../checkpoint/coordinator-contract.ts'
 import { type ExecutionGraph, tasksOf } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import { SourceEnumerators } from '../source/source-enumerators.ts'
-import { LocalLink } from '../worker/local-link.ts'
-import type { FromTaskHost, TaskRestore, ToTaskHost } from '../worker/protocol.ts'
-import { TaskHost } from '../worker/task-host.ts'
+import { HostSet, type OpenHosts } from '../worker/host-set.ts'
+import type { FromTaskHost, TaskRestore } from '../worker/protocol.ts'
+import type { HostMetrics } from '../worker/task-host.ts'
 import type { CheckpointSummary, JobEvent } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
 
@@ -34,13 +34,13 @@ export interface AttemptOptions {
   readonly topologyHash: string
   readonly coordinator: CheckpointCoordinator
   readonly storage: CheckpointStorage
-  readonly storageOf: (attempt: AttemptNumber) => TaskCheckpointStorage
+  /** Opens the links to the hosts of this attempt. */
+  readonly openHosts: OpenHosts
   readonly committers: SinkCommitters
   /** Complete checkpoints that exist, by id; kept up to date. */
   readonly completed: Map<CheckpointId, CompletedCheckpoint>
   readonly restores: ReadonlyMap<TaskId, TaskRestore>
   readonly enumeratorStates: ReadonlyMap<OperatorId, unknown>
-  readonly secret: (name: string) => string
   readonly emit: (event: JobEvent) => void
 }
 
@@ -55,9 +55,7 @@ export type AttemptEnd =
  */
 export class Attempt {
   private readonly options: AttemptOptions
-  private readonly host: TaskHost
-  private readonly toHost: LocalLink<ToTaskHost>
-  private readonly fromHost: LocalLink<FromTaskHost>
+  private readonly hosts: HostSet
   private readonly enumerators: SourceEnumerators
   private readonly enumeratorSnapshots = new Map<CheckpointId, Manifest['enumerators']>()
   /** Tasks that have not ended. */
@@ -71,6 +69,7 @@ export class Attempt {
   /** Writes and commits that must settle before the attempt has ended. */
   private readonly underway = new Set<Promise<void>>()
   private cancelTimer: () => void = () => {}
+  private cancelWatchdog: () => void = () => {}
   private resolveEnded!: (end: AttemptEnd) => void
   readonly ended: Promise<AttemptEnd>
   private readonly requests = new Map<
@@ -84,22 +83,11 @@ export class Attempt {
     this.options = options
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve))
     const { environment, job, graph, attempt } = options
-    const { clock, files, messagesPerTurn, scheduling } = environment
-    this.fromHost = new LocalLink(clock, messagesPerTurn, (message) => this.receive(message))
-    this.host = new TaskHost({
-      job,
-      graph,
-      options: options.options,
-      run: options.run,
-      epoch: options.epoch,
-      clock,
-      files,
-      storageOf: options.storageOf,
-      secret: options.secret,
-      send: (message) => this.fromHost.send(message),
-      ...(scheduling === undefined ? {} : { scheduling }),
+    const { clock, files } = environment
+    this.hosts = new HostSet(options.openHosts, {
+      onMessage: (message) => this.receive(message),
+      onLost: (tasks, error) => this.onHostLost(tasks, error),
     })
-    this.toHost = new LocalLink(clock, messagesPerTurn, (message) => this.host.receive(message))
     this.enumerators = new SourceEnumerators({
       job,
       attempt,
@@ -107,13 +95,13 @@ export class Attempt {
       files,
       restored: options.enumeratorStates,
       parallelismOf: (operator) => graph.vertices.find((vertex) => vertex.id === operator)!.parallelism,
-      send: (message) => this.toHost.send(message),
+      send: (message) => this.hosts.send(message),
       fail: (error) => this.fail(error),
     })
   }
 
-  get metrics() {
-    return this.host.metrics()
+  get metrics(): HostMetrics {
+    return this.hosts.metrics()
   }
 
   start(): void {
@@ -129,7 +117,7 @@ export class Attempt {
       subtask,
       restore: restores.get(task) ?? null,
     }))
-    this.toHost.send({ kind: 'deploy', attempt, tasks: deployments })
+    this.hosts.send({ kind: 'deploy', attempt, tasks: deployments })
   }
 
   /** Asks for a checkpoint now. */
@@ -160,7 +148,31 @@ export class Attempt {
     this.decide({ kind: 'attempt-stopped', ...this.times() })
     for (const { reject } of this.requests.values()) reject(notPossible())
     this.requests.clear()
-    this.toHost.send({ kind: 'cancel', attempt: this.options.attempt })
+    this.hosts.send({ kind: 'cancel', attempt: this.options.attempt })
+    this.watchCancellation()
+    this.settleWhenDone()
+  }
+
+  /** A task that does not stop in time takes its thread with it. */
+  private watchCancellation(): void {
+    const { options, environment, emit } = this.options
+    const { taskCancellationTimeoutMs } = options
+    if (taskCancellationTimeoutMs === null) return
+    this.cancelWatchdog = environment.clock.schedule(taskCancellationTimeoutMs, () => {
+      const stuck = [...this.living].join(', ')
+      const unstoppable = this.hosts.terminateHostsOf(this.living)
+      const what = `did not stop within ${taskCancellationTimeoutMs} ms`
+      const then = unstoppable.length === 0 ? 'its worker is terminated' : 'in-process tasks can only be waited for'
+      emit({ kind: 'warning', message: `task ${stuck} ${what}: ${then}` })
+    })
+  }
+
+  private onHostLost(tasks: ReadonlySet<TaskId>, error: Error): void {
+    for (const task of tasks) {
+      this.living.delete(task)
+      this.notReady.delete(task)
+    }
+    this.fail(error)
     this.settleWhenDone()
   }
 
@@ -207,7 +219,7 @@ export class Attempt {
     }
     if (this.isStopping) return
     const tasks = tasksOf(graph).map((task) => ({ ...task, isFinished: restores.get(task.task)?.isFinished ?? false }))
-    this.toHost.send({ kind: 'start', attempt })
+    this.hosts.send({ kind: 'start', attempt })
     this.decide({
       kind: 'attempt-started',
       attempt,
@@ -251,7 +263,7 @@ export class Attempt {
         return this.onComplete(action.checkpoint)
       case 'notify-aborted': {
         this.enumeratorSnapshots.delete(action.checkpoint)
-        if (!this.isStopping) this.toHost.send({ kind: 'aborted', attempt, checkpoint: action.checkpoint })
+        if (!this.isStopping) this.hosts.send({ kind: 'aborted', attempt, checkpoint: action.checkpoint })
         emit({ kind: 'checkpoint-failed', checkpoint: action.checkpoint, reason: action.reason, error: action.error })
         return
       }
@@ -262,7 +274,7 @@ export class Attempt {
       case 'retire':
         return this.track(this.retire(action.checkpoint))
       case 'release':
-        for (const task of action.tasks) this.toHost.send({ kind: 'release', attempt, task })
+        for (const task of action.tasks) this.hosts.send({ kind: 'release', attempt, task })
         return
       case 'fail-attempt':
         return this.fail(action.error)
@@ -298,8 +310,7 @@ export class Attempt {
     } catch (error) {
       return this.decide({ kind: 'trigger-failed', checkpoint, error, ...this.times() })
     }
-    for (const task of action.tasks)
-      this.toHost.send({ kind: 'trigger', attempt, task, checkpoint, timestamp, options })
+    for (const task of action.tasks) this.hosts.send({ kind: 'trigger', attempt, task, checkpoint, timestamp, options })
     emit({ kind: 'checkpoint-triggered', checkpoint })
   }
 
@@ -359,14 +370,14 @@ export class Attempt {
     const { attempt, completed, emit, committers } = this.options
     for (const id of this.enumeratorSnapshots.keys()) if (id <= checkpoint) this.enumeratorSnapshots.delete(id)
     if (!this.isStopping) {
-      this.toHost.send({ kind: 'complete', attempt, checkpoint })
+      this.hosts.send({ kind: 'complete', attempt, checkpoint })
       this.guard(() => this.enumerators.notifyComplete(checkpoint))
     }
     const commit = async () => {
       const isConfirmed = await committers.commit(checkpoint, completed.get(checkpoint)!.manifest.committables)
       if (!isConfirmed) return
       emit({ kind: 'checkpoint-committed', checkpoint })
-      if (!this.isStopping) this.toHost.send({ kind: 'committed', attempt, checkpoint })
+      if (!this.isStopping) this.hosts.send({ kind: 'committed', attempt, checkpoint })
       this.decide({ kind: 'commits-confirmed', checkpoint, ...this.times() })
     }
     this.track(commit())
@@ -417,9 +428,9 @@ export class Attempt {
     const { end } = this
     this.isSettled = true
     this.cancelTimer()
-    this.toHost.cut()
-    this.fromHost.cut()
-    this.enumerators.close().then(
+    this.cancelWatchdog()
+    // The next attempt begins when this one has ended: by then nothing of its hosts may be left.
+    Promise.all([this.enumerators.close(), this.hosts.close()]).then(
       () => this.resolveEnded(end),
       (error: unknown) => this.resolveEnded(end.kind === 'finished' ? { kind: 'failed', error: error as Error } : end),
     )

@@ -121,7 +121,7 @@ export class JobMaster implements JobHandle {
       allowDuplicates: given.allowDuplicates ?? false,
       makeCommitters: (run) => new SinkCommitters(job, { job: job.plan.job, ...run, clock, files, secret }, warn),
     })
-    const session = new JobSession({ job, graph, environment, options, progress, start, secret })
+    const session = new JobSession({ job, graph, environment, options, progress, start, secret, workers: null })
     this.session = session
     if (this.wish !== null) session.ask(this.wish)
     try {

@@ -1,20 +1,25 @@
 import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
 import { isTidemarkError, TidemarkError, toErrorInfo } from '../../core/errors.ts'
 import {
+  type Attempt as AttemptNumber,
   attempt as attemptNumber,
   type CheckpointId,
   checkpointId,
+  type Epoch,
   type OperatorId,
+  type RunId,
   type TaskId,
 } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
-import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
+import type { CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import { type JobEnd, retentionAtEnd } from '../checkpoint/retention-policy.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
+import type { OpenHosts } from '../worker/host-set.ts'
+import { LocalHost } from '../worker/local-host.ts'
 import type { TaskRestore } from '../worker/protocol.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { CheckpointSummary, JobResult } from './contract.ts'
@@ -33,6 +38,15 @@ export interface JobSessionOptions {
   readonly progress: JobProgress
   readonly start: PreparedStart
   readonly secret: (name: string) => string
+  /** Starts the workers of an attempt; null: tasks run in this thread. */
+  readonly workers: ((names: AttemptNames, listenerOf: Parameters<OpenHosts>[0]) => ReturnType<OpenHosts>) | null
+}
+
+/** What names everything that an attempt leaves outside. */
+export interface AttemptNames {
+  readonly run: RunId
+  readonly epoch: Epoch
+  readonly attempt: AttemptNumber
 }
 
 /** Runs attempts of one job in this process until one ends well, somebody wants it to stop, or the restart strategy gives up. */
@@ -155,7 +169,7 @@ export class JobSession {
     enumeratorStates: ReadonlyMap<OperatorId, unknown>,
     restored: CompletedCheckpoint | null,
   ): Attempt {
-    const { job, environment, options, start, secret, progress } = this.options
+    const { job, environment, options, start, progress } = this.options
     const number = attemptNumber(this.attempts)
     const storage = start.storage.forAttempt(number)
     return new Attempt({
@@ -169,14 +183,39 @@ export class JobSession {
       topologyHash: start.topologyHash,
       coordinator: this.coordinatorAfter(restored),
       storage,
-      storageOf: () => storage,
+      openHosts: this.openHosts(number, storage),
       committers: this.committers,
       completed: this.completed,
       restores,
       enumeratorStates,
-      secret,
       emit: (event) => progress.emit(event),
     })
+  }
+
+  /** The hosts of an attempt: worker threads, or this thread. */
+  private openHosts(attempt: AttemptNumber, storage: TaskCheckpointStorage): OpenHosts {
+    const { job, environment, options, start, secret, workers } = this.options
+    const { run, epoch } = start
+    if (workers !== null) return (listenerOf) => workers({ run, epoch, attempt }, listenerOf)
+    const { clock, files, scheduling, messagesPerTurn } = environment
+    return (listenerOf) => [
+      new LocalHost(
+        {
+          job,
+          graph: this.graph,
+          options,
+          run,
+          epoch,
+          clock,
+          files,
+          storageOf: () => storage,
+          secret,
+          ...(scheduling === undefined ? {} : { scheduling }),
+        },
+        messagesPerTurn,
+        listenerOf(0),
+      ),
+    ]
   }
 
   /** One coordinator for the whole session: ids of checkpoints are never used twice. */

@@ -1,12 +1,14 @@
 import type { Clock, Random } from '../../core/clock.ts'
 import { toErrorInfo } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
-import type { Attempt, Epoch, OperatorId, RunId, TaskId } from '../../core/ids.ts'
+import { type Attempt, type Epoch, type OperatorId, type RunId, type TaskId, taskId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
+import type { ChannelReader, ChannelWriter } from '../../core/channel.ts'
 import { LocalChannel } from '../channel/local-channel.ts'
 import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import { type ExecutionGraph, type VertexEdge } from '../deploy/execution-graph.ts'
+import { channelId } from '../deploy/placement.ts'
 import { openTask, type TaskHostServices } from '../task/open-task.ts'
 import { ResourcePool } from '../task/resource-pool.ts'
 import { barrierOf, type Task, type TaskMessage } from '../task/task.ts'
@@ -25,19 +27,37 @@ export interface TaskHostOptions {
   readonly secret: (name: string) => string
   /** Tells the job master. Messages of one host arrive in order. */
   readonly send: (message: FromTaskHost) => void
+  /** Where some of the job's tasks are in other hosts; absent when all are in this one. */
+  readonly remote?: RemoteEnds
   /** For the simulator: which runnable task is next, and one step per turn. */
   readonly scheduling?: { readonly random: Random; readonly stepsPerTurn: number }
+}
+
+/** This host's ends of the channels that cross to other hosts. */
+export interface RemoteEnds {
+  /** Whether the tasks with this subtask number are in this host. */
+  isHere(subtask: number): boolean
+  /** `onRoom` is called when a writer that was full has room again. */
+  writer(channel: string, onRoom: () => void): ChannelWriter
+  /** `onData` is called when something has come. */
+  reader(channel: string, onData: () => void): ChannelReader
+  /** The attempt has ended here. */
+  close(): void
 }
 
 /** A slice of the event loop: see promise 8. */
 const SLICE_MS = 8
 
+export interface OperatorCounts {
+  recordsIn: number
+  recordsOut: number
+  skipped: number
+  deadLetters: number
+}
+
 /** What tasks have counted in this host, over all attempts. */
 export interface HostMetrics {
-  readonly operators: ReadonlyMap<
-    OperatorId,
-    { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }
-  >
+  readonly operators: ReadonlyMap<OperatorId, Readonly<OperatorCounts>>
   readonly sourceRecords: number
   /** Share of time in which a task's outputs were full, the highest of all tasks, since the last call. */
   readonly backPressure: number
@@ -54,10 +74,7 @@ export class TaskHost {
   private resources: ResourcePool | null = null
   private deployments: readonly TaskDeployment[] = []
   private isCanceled = false
-  private readonly counted = new Map<
-    OperatorId,
-    { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }
-  >()
+  private readonly counted = new Map<OperatorId, OperatorCounts>()
   private lastMetricsAt: number
 
   constructor(options: TaskHostOptions) {
@@ -161,7 +178,6 @@ export class TaskHost {
 
   private services(attempt: Attempt, resources: ResourcePool): TaskHostServices {
     const { job, graph, options, run, epoch, clock, files, secret } = this.options
-    const channel = (edge: VertexEdge, from: number, to: number) => this.channel(edge, from, to)
     return {
       job,
       graph,
@@ -176,8 +192,8 @@ export class TaskHost {
       storage: this.options.storageOf(attempt),
       send: (message) => this.onTaskMessage(message),
       wake: (task) => this.wake(task),
-      channelTo: channel,
-      channelFrom: channel,
+      channelTo: (edge, from, to) => this.channelTo(edge, from, to),
+      channelFrom: (edge, from, to) => this.channelFrom(edge, from, to),
       countError: (operator, kind) => {
         const counts = this.countsOf(operator)
         if (kind === 'skipped') counts.skipped++
@@ -186,12 +202,24 @@ export class TaskHost {
     }
   }
 
-  private channel(edge: VertexEdge, from: number, to: number): LocalChannel {
-    const id = `${edge.id}#${from}#${to}`
+  private channelTo(edge: VertexEdge, from: number, to: number): ChannelWriter {
+    const { remote } = this.options
+    if (remote === undefined || remote.isHere(to)) return this.localChannel(edge, from, to)
+    return remote.writer(channelId(edge, from, to), () => this.wake(taskId(edge.from, from)))
+  }
+
+  private channelFrom(edge: VertexEdge, from: number, to: number): ChannelReader {
+    const { remote } = this.options
+    if (remote === undefined || remote.isHere(from)) return this.localChannel(edge, from, to)
+    return remote.reader(channelId(edge, from, to), () => this.wake(taskId(edge.to, to)))
+  }
+
+  private localChannel(edge: VertexEdge, from: number, to: number): LocalChannel {
+    const id = channelId(edge, from, to)
     let channel = this.channels.get(id)
     if (channel === undefined) {
-      const sender = `${edge.from}#${from}` as TaskId
-      const receiver = `${edge.to}#${to}` as TaskId
+      const sender = taskId(edge.from, from)
+      const receiver = taskId(edge.to, to)
       channel = new LocalChannel(
         this.options.options.channelCapacity,
         () => this.wake(receiver),
@@ -224,6 +252,7 @@ export class TaskHost {
     const { resources } = this
     this.resources = null
     this.channels = new Map()
+    this.options.remote?.close()
     try {
       await resources?.close()
     } catch {
@@ -241,10 +270,7 @@ export class TaskHost {
   }
 }
 
-function addCounts(
-  into: Map<OperatorId, { recordsIn: number; recordsOut: number; skipped: number; deadLetters: number }>,
-  task: Task,
-): void {
+function addCounts(into: Map<OperatorId, OperatorCounts>, task: Task): void {
   for (const node of task.operators) {
     const counts = into.get(node.id) ?? { recordsIn: 0, recordsOut: 0, skipped: 0, deadLetters: 0 }
     counts.recordsIn += node.recordsIn
