@@ -181,7 +181,7 @@ class Simulation {
     const rescaled = this.isRescaling ? { parallelism: this.random.integer(1, 3) } : {}
     const options = { ...this.runOptions, ...rescaled }
     const number = ++this.processes
-    this.trace(`process ${number} starts`)
+    this.trace(`process ${number} starts, parallelism ${options.parallelism}`)
     const handle = this.machine.start(this.scenario.definition, options)
     const process: Process = { handle, number, hasStarted: false, outcome: null }
     handle.on((event) => this.onEvent(process, event))
