@@ -48,7 +48,7 @@ export class PushLog {
   }
 }
 
-/** Takes the place of a job's source. Record i belongs to reader i mod parallelism; positions are exact. */
+/** Takes the place of a job's source. Record i belongs to stripe i mod the parallelism of the first start; positions are exact. */
 export function pushSource<T>(log: PushLog, onStarted: () => void = () => {}): Source<T> {
   return {
     [SOURCE]: {},
@@ -63,18 +63,28 @@ export function pushSource<T>(log: PushLog, onStarted: () => void = () => {}): S
 interface Stripe extends Split {
   /** Index of the next record. */
   readonly next: number
+  /** How many stripes there are. */
+  readonly of: number
 }
 
-/** Gives every reader the stripe of its number, once in the life of the job. */
+interface StripesSnapshot {
+  readonly of: number
+  readonly assigned: readonly number[]
+}
+
+/** Deals out as many stripes as there were readers at first, each once in the life of the job. */
 class StripeEnumerator implements SplitEnumerator {
   private readonly context: EnumeratorContext
   private readonly onStarted: () => void
+  private readonly of: number
   private readonly assigned: Set<number>
 
   constructor(context: EnumeratorContext, onStarted: () => void) {
+    const restored = context.restored as StripesSnapshot | undefined
     this.context = context
     this.onStarted = onStarted
-    this.assigned = new Set((context.restored as readonly number[] | undefined) ?? [])
+    this.of = restored?.of ?? context.parallelism
+    this.assigned = new Set(restored?.assigned)
   }
 
   start(): void {
@@ -82,16 +92,18 @@ class StripeEnumerator implements SplitEnumerator {
   }
 
   onSplitRequest(subtask: number): void {
-    if (!this.assigned.has(subtask)) {
-      this.assigned.add(subtask)
-      const stripe: Stripe = { id: `stripe-${subtask}`, next: subtask }
-      this.context.assign(subtask, [stripe])
+    const { of, assigned, context } = this
+    for (let next = subtask; next < of; next += context.parallelism) {
+      if (assigned.has(next)) continue
+      assigned.add(next)
+      const stripe: Stripe = { id: `stripe-${next}`, next, of }
+      context.assign(subtask, [stripe])
     }
-    this.context.noMoreSplits(subtask)
+    context.noMoreSplits(subtask)
   }
 
-  snapshot(): unknown {
-    return [...this.assigned]
+  snapshot(): StripesSnapshot {
+    return { of: this.of, assigned: [...this.assigned] }
   }
 }
 
@@ -99,7 +111,7 @@ class PushReader implements SourceReader<unknown> {
   private readonly context: ReaderContext
   private readonly log: PushLog
   private readonly unsubscribe: () => void
-  private readonly stripes: { readonly id: string; next: number }[] = []
+  private readonly stripes: { readonly id: string; next: number; readonly of: number }[] = []
   private hasAllStripes = false
   private polled: number[] = []
 
@@ -110,7 +122,7 @@ class PushReader implements SourceReader<unknown> {
   }
 
   addSplits(splits: readonly Split[]): void {
-    for (const { id, next } of splits as readonly Stripe[]) this.stripes.push({ id, next })
+    for (const { id, next, of } of splits as readonly Stripe[]) this.stripes.push({ id, next, of })
     this.context.wake()
   }
 
@@ -127,7 +139,7 @@ class PushReader implements SourceReader<unknown> {
       if (stripe === undefined) return this.hasAllStripes && this.log.isEnded ? 'end' : 'nothing-now'
       this.polled.push(stripe.next)
       output.emit(records[stripe.next])
-      stripe.next += this.context.parallelism
+      stripe.next += stripe.of
     }
     return 'more'
   }
