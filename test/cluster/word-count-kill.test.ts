@@ -51,7 +51,7 @@ async function expectNoCountMissing(): Promise<void> {
 /** Nothing temporary, nothing orphaned, no lock. */
 async function expectNothingLeftBehind(): Promise<void> {
   for (const path of await runs.listOutput()) {
-    expect(path).toMatch(/^(?:\.tidemark-output\.json|part-\d+-\d+-\d+-\d+\.jsonl)$/)
+    expect(path).toMatch(/^(?:\.tidemark-output\.json|part-\d+-[0-9a-f]+-\d+-\d+-\d+\.jsonl)$/)
   }
   expect(await runs.listCheckpoints()).toEqual(['job.json'])
   expect(await runs.emptyFolders()).toEqual([])

@@ -46,7 +46,8 @@ function runEndless(onEvent: (event: Readonly<Record<string, unknown>>) => NodeJ
       const event = JSON.parse(line) as Readonly<Record<string, unknown>>
       events.push(event)
       const signal = onEvent(event)
-      if (signal !== null) child.kill(signal)
+      // Once: a second signal quits at once.
+      if (signal !== null && !child.killed) child.kill(signal)
     }
   })
   return new Promise((resolve, reject) => {

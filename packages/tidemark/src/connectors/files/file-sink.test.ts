@@ -281,7 +281,7 @@ describe('a file sink', () => {
       { text: 'line\nbreak', emoji: '😀\u{D800}' },
       null,
     ])
-    expect(disk.paths('/out').filter((path) => path.endsWith('.jsonl'))).toEqual(['/out/part-0-1-1-0.jsonl'])
+    expect(disk.paths('/out').filter((path) => path.endsWith('.jsonl'))).toEqual(['/out/part-0-run-1-1-0.jsonl'])
     const cycle: Record<string, unknown> = { name: 'a' }
     cycle['list'] = [1, { back: cycle }]
     await expect(run.write(0, [cycle])).rejects.toMatchObject({
@@ -339,5 +339,22 @@ describe('the directory of a file sink', () => {
     await next.start(FRESH, [])
     expect(pending(disk)).toEqual([])
     expect(disk.text('/out/.tidemark-output.json')).toContain('"second"')
+  })
+
+  it('goes on under a run that takes it over, though its epochs begin with 1 again', async () => {
+    const disk = new MemoryFileSystem()
+    const first = process(disk, 1, 'first')
+    await first.start(FRESH, [])
+    await first.openWriters()
+    await first.write(0, ['one'])
+    await first.commit(await first.prepare())
+    await first.closeWriters()
+    const second = process(disk, 1, 'second')
+    await second.start({ kind: 'restored', from: runId('first') }, [])
+    await second.openWriters()
+    await second.write(0, ['two'])
+    const results = await second.commit(await second.prepare())
+    expect(results.map(({ kind }) => kind)).toEqual(['committed'])
+    expect(visible(disk)).toEqual(['one', 'two'])
   })
 })

@@ -33,10 +33,10 @@ export function pendingName(origin: PartOrigin, part: number): string {
   return `${nameable(run)}-${epoch}-${attempt}-${nameable(operator)}-${subtask}-${part}.part`
 }
 
-/** Unique in the directory, since a directory holds one run of one sink. */
+/** Unique in the directory, which belongs to one sink. Not without the run: one that takes the output over may count its epochs from 1 again. */
 export function finalName(origin: PartOrigin, part: number, extension: string): string {
-  const { epoch, attempt, subtask } = origin
-  return `part-${subtask}-${epoch}-${attempt}-${part}${extension}`
+  const { run, epoch, attempt, subtask } = origin
+  return `part-${subtask}-${nameable(run)}-${epoch}-${attempt}-${part}${extension}`
 }
 
 /** A name from a committable, which may have come from a damaged or foreign checkpoint. */
