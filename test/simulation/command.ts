@@ -9,11 +9,13 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     job: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
     'keep-going': { type: 'boolean', default: false },
   },
 })
 
-const jobs = values.job === undefined ? ALL_JOBS : ALL_JOBS.filter(({ name }) => name === values.job)
+const wanted = values.job?.split(',')
+const jobs = ALL_JOBS.filter(({ name }) => wanted === undefined || wanted.includes(name))
 if (jobs.length === 0) {
   console.error(`There is no job ${values.job}. Jobs: ${ALL_JOBS.map(({ name }) => name).join(', ')}`)
   process.exit(2)
@@ -25,18 +27,26 @@ const startedAt = performance.now()
 let failed = 0
 for (let seed = first; seed < first + count; seed++) {
   // Each seed runs one job; all jobs get their turn.
-  for (const job of values.seed === undefined ? [jobs[seed % jobs.length]!] : jobs) {
+  for (const job of values.seed === undefined ? [jobOf(seed)] : jobs) {
     const report = await simulateSeed(job, { seed, ...(values.trace ? { log: (line) => console.log(line) } : {}) })
     reports.push(report)
     if (report.violation === null) continue
     failed++
+    if (values.json) {
+      const { promise } = report.violation
+      console.log(JSON.stringify({ job: job.name, seed, seeds: seed - first + 1, promise }))
+    }
     console.error(`FAILED ${job.name} seed ${seed}: ${report.violation.message}`)
     console.error(`replay: npm run -s simulate -- --seed ${seed} --job ${job.name} --trace`)
   }
   if (failed > 0 && !values['keep-going']) break
 }
-summarise()
+if (!values.json) summarise()
 process.exitCode = failed > 0 ? 1 : 0
+
+function jobOf(seed: number): (typeof jobs)[number] {
+  return jobs[seed % jobs.length]!
+}
 
 function summarise(): void {
   const sum = (of: (report: SeedReport) => number): number => reports.reduce((total, report) => total + of(report), 0)

@@ -280,7 +280,7 @@ class Simulation {
       }
       case 'warning':
         // The engine says that it could not tidy up: then it need not be tidy.
-        if (/could not be (removed|closed)/.test(event.message)) this.isTidy = false
+        if (/(no longer needed could not be removed|held could not be closed)/.test(event.message)) this.isTidy = false
         return
       case 'status':
       case 'checkpoint-triggered':
