@@ -2,21 +2,25 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
 
-const GUIDE = fileURLToPath(new URL('../../../../docs/guide/writing-jobs.md', import.meta.url))
+const GUIDES = ['writing-jobs.md', 'testing.md']
 
-const text = ts.sys.readFile(GUIDE) ?? ''
-const examples = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match, index) => ({
-  line: text.slice(0, match.index).split('\n').length,
-  file: GUIDE.replace(/\.md$/, `.${index}.ts`),
-  code: match[1] ?? '',
-}))
+const examples = GUIDES.flatMap((guide) => {
+  const path = fileURLToPath(new URL(`../../../../docs/guide/${guide}`, import.meta.url))
+  const text = ts.sys.readFile(path) ?? ''
+  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match, index) => ({
+    guide,
+    line: text.slice(0, match.index).split('\n').length,
+    file: path.replace(/\.md$/, `.${index}.ts`),
+    code: match[1] ?? '',
+  }))
+})
 const problems = compile(new Map(examples.map(({ file, code }) => [file, code])))
 
-test('the guide has examples', () => {
-  expect(examples.length).toBeGreaterThan(9)
+test.each(GUIDES)('%s has examples', (guide) => {
+  expect(examples.filter((example) => example.guide === guide).length).toBeGreaterThan(3)
 })
 
-test.each(examples)('the example of the guide at line $line compiles', ({ file }) => {
+test.each(examples)('the example of $guide at line $line compiles', ({ file }) => {
   expect(problems.get(file)).toEqual([])
 })
 
