@@ -53,6 +53,7 @@ function recording(name: string, calls: string[], out: BatchCollector): Operator
 function makeTask(mode: CheckpointMode = 'exactly-once') {
   const calls: string[] = []
   const sent: FromTaskHost[] = []
+  let isAwake = false
   const inputs = [0, 1].map(() => new LocalChannel(100, none, none))
   const behind = new LocalChannel(100, none, none)
   const writer = new EdgeWriter([behind], null, 1)
@@ -87,7 +88,7 @@ function makeTask(mode: CheckpointMode = 'exactly-once') {
       storage: noStorage,
       batchSize: 10,
       send: (message) => sent.push(message),
-      wake: none,
+      wake: () => (isAwake = true),
     },
     chain,
     null,
@@ -102,11 +103,13 @@ function makeTask(mode: CheckpointMode = 'exactly-once') {
     sent,
     feed: (channel: number, ...elements: readonly StreamElement[]) => {
       for (const element of elements) inputs[channel]!.offer(element)
+      isAwake = true
     },
-    /** Steps until a step does nothing; asynchronous parts get their turn. */
+    /** As the scheduler does: a step that did nothing is the last until somebody wakes the task. */
     run: async () => {
-      for (let quiet = 0; quiet < 3; quiet++) {
-        while (task.step()) quiet = 0
+      while (isAwake) {
+        isAwake = false
+        while (task.step());
         await new Promise<void>((resolve) => void setImmediate(resolve))
       }
     },
