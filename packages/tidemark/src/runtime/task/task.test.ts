@@ -107,11 +107,12 @@ function makeTask(mode: CheckpointMode = 'exactly-once') {
     },
     /** As the scheduler does: a step that did nothing is the last until somebody wakes the task. */
     run: async () => {
-      while (isAwake) {
+      do {
+        const wasAwake = isAwake
         isAwake = false
-        while (task.step());
+        if (wasAwake) while (task.step());
         await new Promise<void>((resolve) => void setImmediate(resolve))
-      }
+      } while (isAwake)
     },
     passedOn: () => {
       const elements: StreamElement[] = []
