@@ -33,6 +33,7 @@ const durations = fc.oneof(
 const VALUES: Readonly<Record<ExecutionOptionName, fc.Arbitrary<unknown>>> = {
   parallelism: counts,
   maxParallelism: fc.integer({ min: 100, max: 32_768 }),
+  workers: fc.integer({ min: 0, max: 100 }),
   checkpointMode: names('exactly-once', 'at-least-once', 'EXACTLY_ONCE', 'AT_LEAST_ONCE'),
   checkpointInterval: fc.oneof(durations, fc.constant('disabled')),
   checkpointTimeout: durations,

@@ -1,4 +1,6 @@
 import { isTidemarkError } from '../core/errors.ts'
+import type { JobDefinition } from '../core/job.ts'
+import type { JobBundle } from '../runtime/bundle/contract.ts'
 import { parseCommandLine } from './command-line.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { Host } from './host.ts'
@@ -33,18 +35,22 @@ async function help(topic: 'all' | 'run'): Promise<string> {
 }
 
 async function loadEngine(): Promise<Engine> {
-  const [{ bundleJob }, { loadJob }, { OWN_PACKAGE }, { run }] = await Promise.all([
+  const [{ bundleJob }, { loadJob }, { OWN_PACKAGE }, { runModule }] = await Promise.all([
     import('../runtime/bundle/bundle-job.ts'),
     import('../runtime/bundle/load-job.ts'),
     import('../runtime/bundle/own-package.ts'),
     import('../runtime/job/run.ts'),
   ])
+  const bundles = new WeakMap<JobDefinition, JobBundle>()
   return {
     async load(file) {
       const bundle = await bundleJob(file)
-      return { job: await loadJob(bundle), warnings: bundle.warnings }
+      const job = await loadJob(bundle)
+      bundles.set(job, bundle)
+      return { job, warnings: bundle.warnings }
     },
-    run,
+    // Workers load the very bytes that were loaded here.
+    run: (job, options) => runModule(job, options, async () => bundles.get(job)!),
     ownPackage: OWN_PACKAGE,
   }
 }

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   RESTARTS_EXHAUSTED: { retryable: false, summary: 'The restart strategy allows no further attempt.' },
   CANCELED: { retryable: false, summary: 'The job was cancelled.' },
   TASK_LOST: { retryable: true, summary: 'A task stopped without saying why.' },
+  WORKER_LOST: { retryable: true, summary: 'A worker thread stopped.' },
   SECRET_MISSING: { retryable: false, summary: 'A secret is not set.' },
   RESOURCE_FAILED: { retryable: true, summary: 'A resource could not be opened.' },
   UNSUPPORTED: { retryable: false, summary: 'This is not supported.' },

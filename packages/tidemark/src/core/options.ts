@@ -98,13 +98,19 @@ export interface OptionRow {
 }
 
 /** The one table of execution options: docs and command line are made from it. */
-export const OPTION_TABLE: Readonly<Record<Exclude<keyof ExecutionOptions, 'workers'>, OptionRow>> = {
+export const OPTION_TABLE: Readonly<Record<keyof ExecutionOptions, OptionRow>> = {
   parallelism: { flag: '--parallelism', value: 'N', default: '1', help: 'Parallel tasks per operator.' },
   maxParallelism: {
     flag: '--max-parallelism',
     value: 'N',
     default: '128',
     help: 'Number of key groups; fixed for the life of a job.',
+  },
+  workers: {
+    flag: '--workers',
+    value: 'N',
+    default: 'one per core that has a task',
+    help: 'Worker threads; 0 runs all tasks in the main thread, as parallelism 1 does by default.',
   },
   checkpointMode: {
     flag: '--checkpoint-mode',

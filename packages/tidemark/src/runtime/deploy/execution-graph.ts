@@ -91,9 +91,7 @@ export function executionGraph(plan: JobPlan, parallelism: number): ExecutionGra
 }
 
 /** The tasks of a graph, with the tasks that send to each. */
-export function tasksOf(
-  graph: ExecutionGraph,
-): readonly {
+export function tasksOf(graph: ExecutionGraph): readonly {
   readonly task: TaskId
   readonly vertex: string
   readonly subtask: number

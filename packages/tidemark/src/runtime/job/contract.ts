@@ -11,6 +11,10 @@ export interface RunOptions extends ExecutionOptions {
   fresh?: boolean
   /** Start from an older checkpoint although newer ones may have committed output: results since then come twice. */
   allowDuplicates?: boolean
+  /**
+   * `import.meta.url` of the module that exports the job: with it tasks run in worker threads, by default one per core that has a task where `parallelism` is above 1.
+   */
+  module?: string | URL
   /** Where secrets come from; the process's environment by default. */
   secrets?: Readonly<Record<string, string>> | ((name: string) => string | undefined)
 }

@@ -1,5 +1,6 @@
 import type { Clock, Random } from '../../core/clock.ts'
 import type { FileSystem } from '../../core/file-system.ts'
+import type { WorkerThreads } from '../worker/open-workers.ts'
 import type { TaskHostOptions } from '../worker/task-host.ts'
 
 /** Everything that a job has of the outside world. Production hands in the real one, the simulator its own. */
@@ -9,6 +10,8 @@ export interface JobEnvironment {
   readonly files: FileSystem
   /** Holds the job's directory for this process; `JOB_LOCKED` when another one has it. */
   lock(directory: string): Promise<{ release(): Promise<void> | void }>
+  /** Threads for tasks; absent: all tasks run in the calling thread. */
+  readonly workers?: WorkerThreads
   readonly scheduling?: NonNullable<TaskHostOptions['scheduling']>
   /** Messages that one link delivers in one turn of the event loop. */
   readonly messagesPerTurn: number

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../core/errors.ts'
 import type { BuiltJob, JobDefinition } from '../../core/job.ts'
 import { type ResolvedOptions, resolveOptions } from '../../core/options.ts'
-import { executionGraph } from '../deploy/execution-graph.ts'
+import { type ExecutionGraph, executionGraph } from '../deploy/execution-graph.ts'
 import type {
   CheckpointSummary,
   JobEvent,
@@ -13,9 +13,10 @@ import type {
 } from './contract.ts'
 import { storageFailed } from '../storage/durable-files.ts'
 import { SinkCommitters } from '../sink/sink-committers.ts'
+import { openWorkers, paramsForWorkers } from '../worker/open-workers.ts'
 import type { JobEnvironment } from './environment.ts'
 import { JobProgress } from './job-progress.ts'
-import { JobSession } from './job-session.ts'
+import { JobSession, type JobSessionOptions } from './job-session.ts'
 import { prepareStart } from './prepare-start.ts'
 
 /**
@@ -40,6 +41,7 @@ export class JobMaster implements JobHandle {
     this.given = given
     this.options = resolveOptions(given)
     this.environment = environment
+    refuseWorkersWithoutModule(this.options, environment)
     this.progress = new JobProgress(environment.clock)
     this.result = this.main()
     // A failure that nobody awaits is still seen as an event; it must not become an unhandled rejection.
@@ -94,7 +96,7 @@ export class JobMaster implements JobHandle {
       })
       const lock = await this.environment.lock(directory)
       try {
-        return await this.runLocked(job, directory)
+        return await this.runLocked(job, directory, params)
       } finally {
         await lock.release()
       }
@@ -104,12 +106,13 @@ export class JobMaster implements JobHandle {
     }
   }
 
-  private async runLocked(job: BuiltJob, directory: string): Promise<JobResult> {
+  private async runLocked(job: BuiltJob, directory: string, params: unknown): Promise<JobResult> {
     const { environment, options, progress, given } = this
     const graph = executionGraph(job.plan, options.parallelism)
     const secret = secretsFrom(given.secrets)
     const { clock, files } = environment
     const warn = (message: string) => progress.emit({ kind: 'warning', message })
+    const workers = await this.workersFor(job, graph, directory, params, secret)
     const start = await prepareStart({
       job,
       graph,
@@ -121,7 +124,7 @@ export class JobMaster implements JobHandle {
       allowDuplicates: given.allowDuplicates ?? false,
       makeCommitters: (run) => new SinkCommitters(job, { job: job.plan.job, ...run, clock, files, secret }, warn),
     })
-    const session = new JobSession({ job, graph, environment, options, progress, start, secret, workers: null })
+    const session = new JobSession({ job, graph, environment, options, progress, start, secret, workers })
     this.session = session
     if (this.wish !== null) session.ask(this.wish)
     try {
@@ -130,6 +133,31 @@ export class JobMaster implements JobHandle {
       this.session = null
     }
   }
+
+  /** Refuses what workers could not load before anything is written. */
+  private async workersFor(
+    job: BuiltJob,
+    graph: ExecutionGraph,
+    directory: string,
+    params: unknown,
+    secret: (name: string) => string,
+  ): Promise<JobSessionOptions['workers']> {
+    const { options, environment, given } = this
+    const { workers: threads, clock } = environment
+    if (options.workers === 0 || threads === undefined) return null
+    const sendable = paramsForWorkers(this.job, given.params, params)
+    const module = await threads.module()
+    const { plan } = job
+    const all = { threads, module, params: sendable, plan, graph, options, directory, clock, secret }
+    return (names) => openWorkers(all, names)
+  }
+}
+
+function refuseWorkersWithoutModule({ workers }: ResolvedOptions, environment: JobEnvironment): void {
+  if (workers === 0 || environment.workers !== undefined) return
+  throw new TidemarkError('INVALID_OPTION', `workers is ${workers}, but nothing says from where they load the job`, {
+    action: 'Give module: import.meta.url of the module that exports the job, or workers: 0.',
+  })
 }
 
 function refuseSinksWithoutCheckpoints(job: BuiltJob, options: ResolvedOptions): void {

@@ -5,9 +5,7 @@ import {
   attempt as attemptNumber,
   type CheckpointId,
   checkpointId,
-  type Epoch,
   type OperatorId,
-  type RunId,
   type TaskId,
 } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
@@ -20,6 +18,7 @@ import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { OpenHosts } from '../worker/host-set.ts'
 import { LocalHost } from '../worker/local-host.ts'
+import type { AttemptNames } from '../worker/open-workers.ts'
 import type { TaskRestore } from '../worker/protocol.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { CheckpointSummary, JobResult } from './contract.ts'
@@ -39,14 +38,7 @@ export interface JobSessionOptions {
   readonly start: PreparedStart
   readonly secret: (name: string) => string
   /** Starts the workers of an attempt; null: tasks run in this thread. */
-  readonly workers: ((names: AttemptNames, listenerOf: Parameters<OpenHosts>[0]) => ReturnType<OpenHosts>) | null
-}
-
-/** What names everything that an attempt leaves outside. */
-export interface AttemptNames {
-  readonly run: RunId
-  readonly epoch: Epoch
-  readonly attempt: AttemptNumber
+  readonly workers: ((names: AttemptNames) => OpenHosts) | null
 }
 
 /** Runs attempts of one job in this process until one ends well, somebody wants it to stop, or the restart strategy gives up. */
@@ -196,7 +188,7 @@ export class JobSession {
   private openHosts(attempt: AttemptNumber, storage: TaskCheckpointStorage): OpenHosts {
     const { job, environment, options, start, secret, workers } = this.options
     const { run, epoch } = start
-    if (workers !== null) return (listenerOf) => workers({ run, epoch, attempt }, listenerOf)
+    if (workers !== null) return workers({ run, epoch, attempt })
     const { clock, files, scheduling, messagesPerTurn } = environment
     return (listenerOf) => [
       new LocalHost(

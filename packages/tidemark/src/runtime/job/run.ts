@@ -1,16 +1,30 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock, Random } from '../../core/clock.ts'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { Random } from '../../core/clock.ts'
 import { TidemarkError } from '../../core/errors.ts'
 import { JOB, type JobDefinition } from '../../core/job.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
+import { defaultWorkers } from '../worker/default-workers.ts'
+import { hostedJob } from '../worker/hosted-job.ts'
+import type { WorkerStart } from '../worker/protocol.ts'
+import { type SpawnOptions, spawnWorker } from '../worker/spawn.ts'
 import type { JobHandle, RunOptions } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
+import { hostedHandle } from './hosted-handle.ts'
 import { JobMaster } from './job-master.ts'
 import { acquireLock } from './process-lock.ts'
+import { systemClock } from './system-clock.ts'
+
+/** Where a module of a job was loaded from, and the bundle that workers load. */
+export type ModuleOfJob = WorkerStart['module']
 
 /**
  * Starts a job in this process. Options are checked at once (`INVALID_OPTION`); everything that happens later is told by the handle's
  * events and its `result`, which rejects when the job has failed for good.
+ *
+ * With `module: import.meta.url` tasks run in worker threads, which load that module again: it has to export the job by default, or to give it to `run`. In
+ * a worker `run` starts nothing, and the handle that it returns never ends.
  */
 export function run(job: JobDefinition, options: RunOptions = {}): JobHandle {
   if (typeof job !== 'object' || job === null || !(JOB in job)) {
@@ -18,32 +32,54 @@ export function run(job: JobDefinition, options: RunOptions = {}): JobHandle {
       action: 'Give it what defineJob() returned.',
     })
   }
-  return new JobMaster(job, options, nodeEnvironment())
+  const hosted = hostedJob()
+  if (hosted !== null) {
+    hosted.offer(job)
+    return hostedHandle(job)
+  }
+  const { module } = options
+  return runModule(job, options, module === undefined ? null : () => bundleModule(module))
 }
 
-/** The real world. */
-export function nodeEnvironment(): JobEnvironment {
+/** The same, with what workers load; null: all tasks run in this thread. */
+export function runModule(
+  job: JobDefinition,
+  options: RunOptions,
+  module: (() => Promise<ModuleOfJob>) | null,
+): JobHandle {
+  const isInspected = isUnderInspector()
+  const workers = defaultWorkers({
+    asked: options.workers,
+    parallelism: options.parallelism ?? 1,
+    cores: availableParallelism(),
+    hasModule: module !== null,
+    isInspected,
+  })
+  // Whoever stands at a breakpoint is not late.
+  const patience: RunOptions = isInspected ? { checkpointTimeout: '365d', taskCancellationTimeout: 'disabled' } : {}
+  return new JobMaster(job, { ...patience, ...options, workers }, nodeEnvironment(module ?? undefined))
+}
+
+/** The real world. `module`: what workers load the job from; `spawn`: how they are started. */
+export function nodeEnvironment(module?: () => Promise<ModuleOfJob>, spawn: SpawnOptions = {}): JobEnvironment {
   return {
     clock: systemClock,
     random: systemRandom,
     files: new NodeFileSystem(),
     lock: (directory) => acquireLock(directory),
     messagesPerTurn: Number.POSITIVE_INFINITY,
+    ...(module === undefined ? {} : { workers: { module, start: (worker) => spawnWorker(worker, spawn) } }),
   }
 }
 
-const systemClock: Clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  schedule(delayMs, callback) {
-    // Longer delays than a timer can hold are asked for again.
-    const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1))
-    return () => clearTimeout(timer)
-  },
-  defer(callback) {
-    const immediate = setImmediate(callback)
-    return () => clearImmediate(immediate)
-  },
+async function bundleModule(module: string | URL): Promise<ModuleOfJob> {
+  const { bundleJob } = await import('../bundle/bundle-job.ts')
+  const isUrl = module instanceof URL || module.startsWith('file:')
+  return bundleJob(isUrl ? fileURLToPath(module) : module)
+}
+
+function isUnderInspector(): boolean {
+  return process.getBuiltinModule('node:inspector')?.url() !== undefined
 }
 
 const systemRandom: Random = {

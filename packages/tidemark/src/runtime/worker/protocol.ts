@@ -1,8 +1,13 @@
 import type { BarrierOptions } from '../../core/element.ts'
 import type { ErrorInfo } from '../../core/errors.ts'
-import type { Attempt, CheckpointId, OperatorId, TaskId } from '../../core/ids.ts'
+import type { Attempt, CheckpointId, Epoch, OperatorId, RunId, TaskId } from '../../core/ids.ts'
 import type { KeyedStateSnapshot, ListStateSnapshot, TaskSnapshot } from '../../core/manifest.ts'
+import type { ResolvedOptions } from '../../core/options.ts'
+import type { JobPlan } from '../../core/plan.ts'
 import type { Split } from '../../core/source.ts'
+import type { WorkerChannel } from './remote-channels.ts'
+import type { SecretLine } from './secret-line.ts'
+import type { HostMetrics } from './task-host.ts'
 
 /**
  * Every message between the job master (main thread) and a task host (a thread that runs tasks), as plain data. Each link is FIFO in both directions
@@ -64,6 +69,50 @@ export type FromTaskHost =
   | { readonly kind: 'canceled'; readonly attempt: Attempt; readonly task: TaskId }
   /** Failed, closed. The host has stopped this task; the others still run. */
   | { readonly kind: 'failed'; readonly attempt: Attempt; readonly task: TaskId; readonly error: ErrorInfo }
+
+/** The last message about a task. */
+export function isEndOfTask(message: FromTaskHost): boolean {
+  return message.kind === 'finished' || message.kind === 'canceled' || message.kind === 'failed'
+}
+
+/** Messages to a worker thread: those to its task host, and how it begins and ends. */
+export type ToWorker =
+  | WorkerStart
+  | ToTaskHost
+  /** Every task has ended: leave. */
+  | { readonly kind: 'exit' }
+
+/** Messages from a worker thread. */
+export type FromWorker =
+  | FromTaskHost
+  /** What the tasks have counted so far: now and then, and before each task's end. */
+  | { readonly kind: 'metrics'; readonly metrics: HostMetrics }
+  /** The worker could not become a task host; it leaves. */
+  | { readonly kind: 'refused'; readonly error: ErrorInfo }
+  /** The last message of a worker in which something was thrown that nobody caught. */
+  | { readonly kind: 'crashing'; readonly error: ErrorInfo }
+
+/** The first message to a worker: everything from which it makes the same job and finds the same files. */
+export interface WorkerStart {
+  readonly kind: 'start-worker'
+  readonly worker: number
+  readonly workers: number
+  /** The bundle, and the file it was made from. */
+  readonly module: { readonly entry: string; readonly file: string }
+  /** `resolved` where they survive the way to another thread as they are, else as given. */
+  readonly params: { readonly kind: 'resolved' | 'raw'; readonly value: unknown }
+  /** What the main thread has built: the worker's own has to be the same. */
+  readonly plan: JobPlan
+  readonly options: ResolvedOptions
+  /** The job's checkpoint directory. */
+  readonly directory: string
+  readonly run: RunId
+  readonly epoch: Epoch
+  readonly attempt: Attempt
+  /** This worker's ends of channels to other workers. */
+  readonly channels: readonly WorkerChannel[]
+  readonly secrets: SecretLine
+}
 
 /** Why a task did not take a snapshot. Only `snapshot-failed` counts as a failure of the checkpoint. */
 export type DeclineReason =

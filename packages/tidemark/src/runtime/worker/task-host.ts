@@ -12,7 +12,7 @@ import { channelId } from '../deploy/placement.ts'
 import { openTask, type TaskHostServices } from '../task/open-task.ts'
 import { ResourcePool } from '../task/resource-pool.ts'
 import { barrierOf, type Task, type TaskMessage } from '../task/task.ts'
-import type { FromTaskHost, TaskDeployment, ToTaskHost } from './protocol.ts'
+import { type FromTaskHost, isEndOfTask, type TaskDeployment, type ToTaskHost } from './protocol.ts'
 import { Scheduler } from './scheduler.ts'
 
 export interface TaskHostOptions {
@@ -236,8 +236,7 @@ export class TaskHost {
   }
 
   private onTaskMessage(message: FromTaskHost): void {
-    const isEnd = message.kind === 'finished' || message.kind === 'canceled' || message.kind === 'failed'
-    if (!isEnd) return this.options.send(message)
+    if (!isEndOfTask(message)) return this.options.send(message)
     const task = this.tasks.get(message.task)
     if (task !== undefined) {
       addCounts(this.counted, task)

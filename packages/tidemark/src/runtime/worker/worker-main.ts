@@ -1,0 +1,71 @@
+/** What runs in a worker thread: becomes a task host for one attempt of one job. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert, toErrorInfo } from '../../core/errors.ts'
+import { systemClock } from '../job/system-clock.ts'
+import { NodeFileSystem } from '../storage/node-file-system.ts'
+import {
+  type FromTaskHost,
+  type FromWorker,
+  isEndOfTask,
+  type ToTaskHost,
+  type ToWorker,
+  type WorkerStart,
+} from './protocol.ts'
+import type { WorkerData } from './spawn.ts'
+import { startTaskHost } from './start-task-host.ts'
+import type { TaskHost } from './task-host.ts'
+
+/** How often the main thread hears what was counted. */
+const METRICS_MS = 200
+
+assert(parentPort !== null, 'this module runs in worker threads only')
+const port = parentPort
+const { argv, hasSourceMaps } = workerData as WorkerData
+process.argv = [...argv]
+if (hasSourceMaps) process.setSourceMapsEnabled(true)
+
+let host: TaskHost | null = null
+const early: ToTaskHost[] = []
+
+const tell = (message: FromWorker) => port.postMessage(message)
+
+function tellOfTask(message: FromTaskHost): void {
+  // Before the end: when all tasks have ended, everything they counted is known.
+  if (isEndOfTask(message)) tellMetrics()
+  tell(message)
+}
+
+function tellMetrics(): void {
+  if (host !== null) tell({ kind: 'metrics', metrics: host.metrics() })
+}
+
+function tellMetricsAgain(): void {
+  systemClock.schedule(METRICS_MS, () => {
+    tellMetrics()
+    tellMetricsAgain()
+  })
+}
+
+// Only listens: what becomes of the thread is as without it. The error as Node hands it on has lost its code and causes.
+process.on('uncaughtExceptionMonitor', (error) => tell({ kind: 'crashing', error: toErrorInfo(error) }))
+
+function become(start: WorkerStart): void {
+  startTaskHost(start, { clock: systemClock, files: new NodeFileSystem(), send: tellOfTask }).then(
+    (started) => {
+      host = started
+      for (const waiting of early.splice(0)) started.receive(waiting)
+      tellMetricsAgain()
+    },
+    (error: unknown) => {
+      tell({ kind: 'refused', error: toErrorInfo(error) })
+      process.exit(1)
+    },
+  )
+}
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'start-worker') become(message)
+  else if (message.kind === 'exit') process.exit(0)
+  else if (host === null) early.push(message)
+  else host.receive(message)
+})
