@@ -6,11 +6,11 @@ import { type Item, makePartitions, totalsByKey } from './records.ts'
 export const largeState: SimulatedJob = {
   name: 'large-state',
   create(world) {
-    const partitions = makePartitions(world.random, { records: [10, 40], keys: world.random.integer(3, 12) })
+    const partitions = makePartitions(world.random, { records: [20, 60], keys: world.random.integer(3, 12) })
     const source = checkingSource(world, 'items', { partitions })
     const { sink, store } = checkingSink<readonly [string, number]>(world, 'counts')
     const totals = totalsByKey(partitions.flat())
-    const filler = 'x'.repeat(world.random.pick([3_000, 30_000]))
+    const filler = 'x'.repeat(world.random.pick([3_000, 40_000, 40_000]))
     const definition = defineJob('large-state', (job) => {
       const { counts } = job
         .source('items', source)

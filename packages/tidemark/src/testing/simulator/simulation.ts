@@ -247,7 +247,7 @@ class Simulation {
   }
 
   private onEvent(process: Process, event: JobEvent): void {
-    if (this.log !== null) this.trace(`process ${process.number} ${JSON.stringify(event)}`)
+    if (this.log !== null) this.trace(`process ${process.number} ${JSON.stringify(event, withoutStack)}`)
     if (process === this.intruder && event.kind === 'started' && this.isRunning(this.main)) {
       this.world.violate('one process, one attempt', 'a second process runs the job while the first one lives')
     }
@@ -409,6 +409,11 @@ class Simulation {
       violation: this.world.violation,
     }
   }
+}
+
+/** Where in the program an error was made says nothing about the run. */
+function withoutStack(key: string, value: unknown): unknown {
+  return key === 'stack' ? undefined : value
 }
 
 function isLocked({ outcome }: Process): boolean {
