@@ -111,6 +111,14 @@ describe('the value codec', () => {
     expect(back.buffer.byteLength).toBe(4)
   })
 
+  it('copies bytes out of whatever holds them, also a Buffer', () => {
+    const bytes = Buffer.from(encode([new Uint8Array([1, 2]), new Uint8Array([3]).buffer]))
+    const [view, buffer] = decode(bytes) as [Uint8Array, ArrayBuffer]
+    bytes.fill(0)
+    expect(view.buffer.byteLength).toBe(2)
+    expect([...view, ...new Uint8Array(buffer)]).toEqual([1, 2, 3])
+  })
+
   it('pins its layout', () => {
     expect(hex(undefined)).toBe('00')
     expect(hex([null, false, true])).toBe('0b03010203')

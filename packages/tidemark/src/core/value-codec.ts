@@ -166,7 +166,7 @@ function decodeValue(reader: ByteReader, depth: number): unknown {
     case TAG.date:
       return new Date(reader.float64())
     case TAG.arrayBuffer:
-      return reader.bytes(reader.varint()).slice().buffer
+      return copyOf(reader.bytes(reader.varint()))
     case TAG.view:
       return decodeView(reader)
     default:
@@ -243,7 +243,12 @@ function decodeView(reader: ByteReader): ArrayBufferView {
   const view = VIEWS[reader.byte()]
   const bytes = reader.bytes(reader.varint())
   if (view === undefined || bytes.length % view.bytesPerElement !== 0) throw corrupt('a typed array is malformed')
-  return view.make(bytes.slice().buffer)
+  return view.make(copyOf(bytes))
+}
+
+/** Not `slice`: that of Node's Buffer makes no copy. */
+function copyOf(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer
 }
 
 /** A number of items, each of at least `bytesEach` bytes: more than can follow are not believed. */
