@@ -1,0 +1,191 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { recordBatch, type RecordBatch, type StreamElement } from '../../core/element.ts'
+import { checkpointId } from '../../core/ids.ts'
+import { ElementDecoder, ElementEncoder } from '../codec/element-codec.ts'
+import { createRing, HEADER_BYTES, WORD } from './ring-layout.ts'
+import { RingReader } from './ring-reader.ts'
+import { RingWriter } from './ring-writer.ts'
+
+const encoder = new ElementEncoder()
+const decoder = new ElementDecoder()
+
+/** Both ends over one memory, and whom they woke. `position`: where the ring begins its life. */
+const makeRing = (bytes: number, position = 0) => {
+  const memory = createRing(bytes)
+  const words = new Int32Array(memory)
+  words[WORD.written] = position
+  words[WORD.taken] = position
+  const wakes = { consumer: 0, producer: 0 }
+  const writer = new RingWriter(memory, { encoder, operator: 'from', wakeConsumer: () => wakes.consumer++ })
+  const reader = new RingReader(memory, { decoder, wakeProducer: () => wakes.producer++ })
+  return { memory, words, writer, reader, wakes }
+}
+
+const element = fc.oneof(
+  fc.array(fc.string(), { minLength: 1, maxLength: 8 }).map((values): StreamElement => recordBatch(values)),
+  fc.array(fc.integer(), { minLength: 1, maxLength: 40 }).map((values): StreamElement => recordBatch(values, values)),
+  fc.integer().map((timestamp): StreamElement => ({ kind: 'watermark', timestamp })),
+  fc.boolean().map((idle): StreamElement => ({ kind: 'status', idle })),
+  fc.nat().map((id): StreamElement => ({
+    kind: 'barrier',
+    checkpoint: checkpointId(id),
+    timestamp: id,
+    options: { purpose: 'checkpoint', alignment: 'aligned' },
+  })),
+)
+/** Positions at which counters wrap, and any offset in small rings. */
+const position = fc.oneof(
+  fc.nat({ max: 64 }),
+  fc.integer({ min: -64, max: 0 }),
+  fc.integer({ min: 2 ** 31 - 64, max: 2 ** 31 - 1 }),
+)
+
+describe('a ring between two threads', () => {
+  it('delivers what it took, once and in order, however offers and polls alternate, whatever its size and its offset', () => {
+    const turns = fc.array(fc.record({ isOffer: fc.boolean(), times: fc.integer({ min: 1, max: 5 }) }), {
+      maxLength: 60,
+    })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 600 }),
+        position,
+        fc.array(element, { maxLength: 20 }),
+        turns,
+        (bytes, at, elements, steps) => {
+          const { writer, reader } = makeRing(bytes, at)
+          const received: StreamElement[] = []
+          let next = 0
+          const offer = () => {
+            if (next < elements.length && writer.offer(elements[next]!)) next++
+          }
+          const poll = () => {
+            const polled = reader.poll()
+            if (polled !== undefined) received.push(polled)
+            expect(received.length).toBeLessThanOrEqual(next + 1)
+          }
+          for (const { isOffer, times } of steps) for (let time = 0; time < times; time++) (isOffer ? offer : poll)()
+          while (received.length < elements.length) {
+            offer()
+            poll()
+          }
+          expect(received).toEqual(elements)
+          expect(reader.isEmpty()).toBe(true)
+          expect(reader.poll()).toBeUndefined()
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('needs nobody to look again who was not woken: one side runs until it gets nowhere, then the other', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 300 }),
+        position,
+        fc.array(element, { maxLength: 30 }),
+        (bytes, at, elements) => {
+          const { writer, reader, wakes } = makeRing(bytes, at)
+          const received: StreamElement[] = []
+          let next = 0
+          const produce = () => {
+            while (next < elements.length && writer.offer(elements[next]!)) next++
+          }
+          const consume = () => {
+            for (let polled = reader.poll(); polled !== undefined; polled = reader.poll()) received.push(polled)
+          }
+          consume()
+          produce()
+          let served = { consumer: 0, producer: 0 }
+          while (wakes.consumer > served.consumer || wakes.producer > served.producer) {
+            const due = { ...wakes }
+            if (due.consumer > served.consumer) consume()
+            if (due.producer > served.producer) produce()
+            served = due
+          }
+          expect(received).toEqual(elements)
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('wraps at every offset, also the head of a frame', () => {
+    for (let offset = 0; offset < 64; offset++) {
+      const { writer, reader } = makeRing(64, offset)
+      const batch = recordBatch(['abc', 'defgh'])
+      expect(writer.offer(batch)).toBe(true)
+      expect(reader.poll()).toEqual(batch)
+    }
+  })
+
+  it('carries an element that is larger than the ring in pieces', () => {
+    const { writer, reader } = makeRing(16)
+    const batch = recordBatch([`${'large'.repeat(1000)}\u20ac`, 1])
+    let isTaken = false
+    let polled: StreamElement | undefined
+    for (let turn = 0; polled === undefined; turn++) {
+      isTaken ||= writer.offer(batch)
+      polled = reader.poll()
+      expect(turn).toBeLessThan(2000)
+    }
+    expect(isTaken).toBe(true)
+    expect(polled).toEqual(batch)
+  })
+
+  it('refuses when it is full, and never holds more than its size', () => {
+    const { writer, reader, words } = makeRing(64)
+    const event: StreamElement = { kind: 'watermark', timestamp: 1 }
+    let taken = 0
+    while (writer.offer(event)) taken++
+    expect(writer.hasRoom()).toBe(false)
+    expect(words[WORD.written]! - words[WORD.taken]!).toBe(64)
+    while (reader.poll() !== undefined) taken--
+    expect(taken).toBe(0)
+    expect(writer.hasRoom()).toBe(true)
+    expect(writer.offer(event)).toBe(true)
+    expect(reader.poll()).toEqual(event)
+  })
+
+  it('wakes only who waits: no call for each element while both sides are busy', () => {
+    const { writer, reader, wakes } = makeRing(1 << 16)
+    const batch = recordBatch(['a', 'b'])
+    for (let round = 0; round < 100; round++) {
+      writer.offer(batch)
+      writer.offer(batch)
+      reader.poll()
+    }
+    expect(wakes).toEqual({ consumer: 0, producer: 0 })
+    while (reader.poll() !== undefined);
+    writer.offer(batch)
+    writer.offer(batch)
+    expect(wakes).toEqual({ consumer: 1, producer: 0 })
+  })
+
+  it('wakes the producer when half of the ring is free, once', () => {
+    const { writer, reader, words, wakes } = makeRing(1024)
+    const event: StreamElement = { kind: 'status', idle: true }
+    while (writer.offer(event));
+    while (wakes.producer === 0) reader.poll()
+    expect((words[WORD.written]! - words[WORD.taken]!) >>> 0).toBeLessThanOrEqual(512)
+    expect((words[WORD.written]! - words[WORD.taken]!) >>> 0).toBeGreaterThan(480)
+    while (reader.poll() !== undefined);
+    expect(wakes.producer).toBe(1)
+  })
+
+  it('sends nothing of a batch that it refuses to encode', () => {
+    const { writer, reader } = makeRing(1024)
+    expect(() => writer.offer(recordBatch([1, () => 1]))).toThrow(/A record of from .*function/)
+    expect(reader.isEmpty()).toBe(true)
+    expect(writer.offer(recordBatch([2]))).toBe(true)
+    expect((reader.poll() as RecordBatch).values).toEqual([2])
+  })
+
+  it('does not take memory that is no ring, and keeps words that different threads write in different cache lines', () => {
+    expect(() => new RingReader(new SharedArrayBuffer(1024), { decoder, wakeProducer: () => {} })).toThrow(/no ring/)
+    const { layout, ...written } = WORD
+    const lines = Object.values(written).map((word) => word >> 4)
+    expect(new Set([layout >> 4, ...lines]).size).toBe(lines.length + 1)
+    expect(createRing(100).byteLength).toBe(HEADER_BYTES + 128)
+  })
+})

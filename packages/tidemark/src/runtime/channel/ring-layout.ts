@@ -1,0 +1,52 @@
+import { assert } from '../../core/errors.ts'
+
+/**
+ * The memory of a ring: a header of eight cache lines, then the data, a power of two of bytes. Positions count bytes since the beginning, modulo 2^32; what lies between
+ * them has been sent and not been taken yet. Words that different threads write lie in different cache lines.
+ */
+export const HEADER_BYTES = 512
+const LINE_WORDS = 16
+
+/** Words of the header. */
+export const WORD = {
+  layout: 0,
+  /** Written by the producer: where it will write next. */
+  written: LINE_WORDS,
+  /** Written by the consumer: up to where it has taken. */
+  taken: 2 * LINE_WORDS,
+  /** 1: the consumer found nothing and wants to be woken. Set by the consumer, cleared by who wakes it. */
+  consumerWaits: 3 * LINE_WORDS,
+  /** 1: the producer found no room and wants to be woken. */
+  producerWaits: 4 * LINE_WORDS,
+  /** Three lines reserved for an event that overtakes the data (unaligned checkpoints): sequence number, length, bytes. */
+  priority: 5 * LINE_WORDS,
+} as const
+
+const LAYOUT = 0x7469_0001
+const MIN_DATA_BYTES = 8
+const MAX_DATA_BYTES = 1 << 30
+
+/** Each frame begins with its length in bytes, 32 bits, little-endian. */
+export const FRAME_HEAD_BYTES = 4
+
+/** Memory for one channel that takes `bytes` of data at a time (rounded up to a power of two): its credit. */
+export function createRing(bytes: number): SharedArrayBuffer {
+  assert(bytes > 0 && bytes <= MAX_DATA_BYTES, 'a ring has a size of at most 1 GiB')
+  let size = MIN_DATA_BYTES
+  while (size < bytes) size *= 2
+  const memory = new SharedArrayBuffer(HEADER_BYTES + size)
+  new Int32Array(memory)[WORD.layout] = LAYOUT
+  return memory
+}
+
+export interface RingMemory {
+  readonly words: Int32Array<SharedArrayBuffer>
+  readonly data: Uint8Array<SharedArrayBuffer>
+}
+
+/** The views that both ends work with. */
+export function viewRing(memory: SharedArrayBuffer): RingMemory {
+  const words = new Int32Array(memory, 0, HEADER_BYTES >> 2)
+  assert(words[WORD.layout] === LAYOUT, 'this memory is no ring')
+  return { words, data: new Uint8Array(memory, HEADER_BYTES) }
+}

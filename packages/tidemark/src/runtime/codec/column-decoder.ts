@@ -1,0 +1,204 @@
+import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
+import { valueCodec } from '../../core/value-codec.ts'
+import { corrupt, type FrameReader } from './frame-buffer.ts'
+import { COLUMN, MAX_COLUMN_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
+import { RecordShapes } from './record-shape.ts'
+import { StringCache } from './string-cache.ts'
+
+/** Reads what a `ColumnEncoder` wrote. One per thread: it remembers shapes and short strings. */
+export class ColumnDecoder {
+  private readonly shapes = new RecordShapes()
+  private readonly strings: StringCache
+  private rowsWithoutBytes = 0
+
+  constructor(strings: StringCache = new StringCache()) {
+    this.strings = strings
+  }
+
+  /** Begins with another frame. */
+  reset(): void {
+    this.rowsWithoutBytes = 0
+  }
+
+  column(reader: FrameReader, rows: number, depth: number = 0): unknown[] {
+    const kind = reader.word()
+    switch (kind) {
+      case COLUMN.constant:
+        return this.constant(reader, rows)
+      case COLUMN.integers8:
+      case COLUMN.integers16:
+      case COLUMN.integers32:
+        return integers(reader, rows, kind)
+      case COLUMN.float64:
+        return float64s(reader, rows)
+      case COLUMN.booleans:
+        return booleans(reader, rows)
+      case COLUMN.shortStrings:
+        return this.shortStrings(reader, rows)
+      case COLUMN.strings:
+        return strings(reader, rows)
+      case COLUMN.general:
+        return general(reader, rows)
+      default:
+        if (depth > MAX_COLUMN_DEPTH) throw corrupt('columns are nested too deep')
+        return this.structure(kind, reader, rows, depth)
+    }
+  }
+
+  private structure(kind: number, reader: FrameReader, rows: number, depth: number): unknown[] {
+    switch (kind) {
+      case COLUMN.objects:
+        return this.objects(reader, rows, depth)
+      case COLUMN.tuples:
+        return this.tuples(reader, rows, depth)
+      case COLUMN.variants:
+        return this.variants(reader, rows, depth)
+      default:
+        throw corrupt(`there is no column of kind ${kind}`)
+    }
+  }
+
+  private constant(reader: FrameReader, rows: number): unknown[] {
+    this.rowsWithoutBytes += rows
+    if (this.rowsWithoutBytes > MAX_ROWS_WITHOUT_BYTES) throw corrupt('it holds more rows than it can')
+    const [value] = general(reader, 1)
+    if (typeof value === 'object' && value !== null) throw corrupt('an object stands for several')
+    // oxlint-disable-next-line unicorn/no-new-array
+    return new Array(rows).fill(value)
+  }
+
+  private shortStrings(reader: FrameReader, rows: number): unknown[] {
+    const lengthsAt = reader.take(rows)
+    reader.align(4)
+    const { frame } = reader
+    const { bytes } = frame
+    // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
+    const values: string[] = new Array(rows)
+    let { at } = reader
+    for (let row = 0; row < rows; row++) {
+      const length = bytes[lengthsAt + row]!
+      const from = at
+      at += (length + 3) & ~3
+      if (at > frame.end) throw corrupt('a text is cut off')
+      values[row] = this.strings.read(frame, from, length)
+    }
+    reader.at = at
+    return values
+  }
+
+  private objects(reader: FrameReader, rows: number, depth: number): unknown[] {
+    const text = textOf(reader, reader.word())
+    reader.align(4)
+    const shape = this.shapes.named(text)
+    if (shape === undefined) throw corrupt('it names no shape of records')
+    const fields = shape.names.length
+    if (fields === 0 || fields > MAX_FIELDS) throw corrupt(`records have ${fields} fields`)
+    return shape.make(rows, this.columns(reader, rows, fields, depth))
+  }
+
+  private tuples(reader: FrameReader, rows: number, depth: number): unknown[] {
+    const items = reader.word()
+    if (!(items > 0 && items <= MAX_TUPLE_ITEMS)) throw corrupt(`tuples have ${items} items`)
+    return makeTuples(rows, this.columns(reader, rows, items, depth))
+  }
+
+  private columns(reader: FrameReader, rows: number, count: number, depth: number): unknown[][] {
+    const columns: unknown[][] = []
+    for (let index = 0; index < count; index++) columns.push(this.column(reader, rows, depth + 1))
+    return columns
+  }
+
+  private variants(reader: FrameReader, rows: number, depth: number): unknown[] {
+    const count = reader.word()
+    if (!(count > 0 && count <= 0xff)) throw corrupt(`a column has ${count} variants`)
+    const selectors = reader.blob(rows)
+    const sizes = new Uint32Array(count)
+    for (let row = 0; row < rows; row++) {
+      const selector = selectors[row]!
+      if (selector >= count) throw corrupt('a row belongs to no variant')
+      sizes[selector]!++
+    }
+    const columns: unknown[][] = []
+    for (const size of sizes) columns.push(this.column(reader, size, depth + 1))
+    const next = new Uint32Array(count)
+    const values: unknown[] = []
+    for (let row = 0; row < rows; row++) {
+      const selector = selectors[row]!
+      values.push(columns[selector]![next[selector]!++])
+    }
+    return values
+  }
+}
+
+function integers(reader: FrameReader, rows: number, kind: number): unknown[] {
+  const base = reader.double()
+  const width = kind === COLUMN.integers8 ? 1 : kind === COLUMN.integers16 ? 2 : 4
+  const from = reader.take(rows * width)
+  reader.align(4)
+  const { bytes, halves, words } = reader.frame
+  // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
+  const values: number[] = new Array(rows)
+  if (width === 1) for (let row = 0; row < rows; row++) values[row] = base + bytes[from + row]!
+  else if (width === 2) for (let row = 0, at = from >> 1; row < rows; row++) values[row] = base + halves[at + row]!
+  else for (let row = 0, at = from >> 2; row < rows; row++) values[row] = base + (words[at + row]! >>> 0)
+  return values
+}
+
+function float64s(reader: FrameReader, rows: number): unknown[] {
+  reader.align(8)
+  const from = reader.take(rows * 8) >> 3
+  const { doubles } = reader.frame
+  // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
+  const values: number[] = new Array(rows)
+  for (let row = 0; row < rows; row++) values[row] = doubles[from + row]!
+  return values
+}
+
+function booleans(reader: FrameReader, rows: number): unknown[] {
+  const bytes = reader.blob(rows)
+  const values: boolean[] = []
+  for (let row = 0; row < rows; row++) values.push(bytes[row] === 1)
+  return values
+}
+
+function strings(reader: FrameReader, rows: number): unknown[] {
+  const from = reader.take(rows * 4) >> 2
+  const { words } = reader.frame
+  const values: string[] = []
+  for (let row = 0; row < rows; row++) values.push(textOf(reader, words[from + row]!))
+  reader.align(4)
+  return values
+}
+
+/** `size`: characters × 2 + (1 if two bytes per character). */
+function textOf(reader: FrameReader, size: number): string {
+  const isWide = (size & 1) === 1
+  const length = (size >>> 1) * (isWide ? 2 : 1)
+  const from = reader.take(length)
+  const { bytes } = reader.frame
+  return isWide ? bytes.toString('utf16le', from, from + length) : bytes.toString('latin1', from, from + length)
+}
+
+function general(reader: FrameReader, rows: number): unknown[] {
+  const length = reader.word()
+  const bytes = new ByteBufferReader(reader.blob(length))
+  const values: unknown[] = []
+  for (let row = 0; row < rows; row++) values.push(valueCodec.decode(bytes))
+  if (bytes.remaining > 0) throw corrupt('a column is longer than its rows')
+  return values
+}
+
+function makeTuples(rows: number, columns: readonly (readonly unknown[])[]): unknown[] {
+  const values: unknown[] = []
+  const [first, second] = columns
+  if (columns.length === 2) {
+    for (let row = 0; row < rows; row++) values.push([first![row], second![row]])
+    return values
+  }
+  for (let row = 0; row < rows; row++) {
+    const value: unknown[] = []
+    for (let index = 0; index < columns.length; index++) value.push(columns[index]![row])
+    values.push(value)
+  }
+  return values
+}

@@ -1,0 +1,272 @@
+import { ByteBuffer } from '../../core/byte-buffer.ts'
+import { valueCodec } from '../../core/value-codec.ts'
+import { FrameBuffer } from './frame-buffer.ts'
+import { COLUMN, MAX_COLUMN_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
+import { hasOnlyNames, RecordShapes } from './record-shape.ts'
+import { writeIntegers } from './integer-column.ts'
+import { isConstant, sortIntoVariants } from './variants.ts'
+
+/** One record in so many is looked at for what only a costly question shows: properties named by symbols, extra properties of arrays. */
+const SAMPLE_EVERY = 16
+const MAX_SHORT_STRING = 255
+/** Longer strings are written by the buffer's own code. */
+const BY_HAND_MAX = 24
+
+/**
+ * Writes values column by column. For each column it looks at the first value, takes the fast way for values of that kind, and when one does not fit,
+ * sorts them by kind into columns of their own; what fits no kind takes the general path. `NOT_ENCODABLE` as `valueCodec`.
+ */
+export class ColumnEncoder {
+  readonly frame = new FrameBuffer()
+  private readonly shapes = new RecordShapes()
+  private readonly general = new ByteBuffer()
+  private rowsWithoutBytes = 0
+
+  /** Starts a new frame. */
+  reset(): void {
+    this.frame.reset(0)
+    this.rowsWithoutBytes = 0
+  }
+
+  column(values: readonly unknown[], depth: number = 0): void {
+    if (this.tryConstant(values)) return
+    const start = this.frame.end
+    if (this.tryOneKind(values, depth)) return
+    this.frame.end = start
+    this.variants(values, depth)
+  }
+
+  private tryOneKind(values: readonly unknown[], depth: number): boolean {
+    const first = values[0]
+    switch (typeof first) {
+      case 'number':
+        return this.tryNumbers(values)
+      case 'string':
+        return this.tryStrings(values)
+      case 'boolean':
+        return this.tryBooleans(values)
+      case 'object':
+        if (first === null || depth >= MAX_COLUMN_DEPTH) return false
+        return Array.isArray(first)
+          ? this.tryTuples(values, first.length, depth)
+          : this.tryObjects(values, first, depth)
+      case 'undefined':
+      case 'bigint':
+      case 'function':
+      case 'symbol':
+        return false
+    }
+  }
+
+  private tryConstant(values: readonly unknown[]): boolean {
+    const { length } = values
+    if (!isConstant(values) || this.rowsWithoutBytes + length > MAX_ROWS_WITHOUT_BYTES) return false
+    this.rowsWithoutBytes += length
+    this.frame.word(COLUMN.constant)
+    this.generalValues(values, 1)
+    return true
+  }
+
+  private tryNumbers(values: readonly unknown[]): boolean {
+    const { frame } = this
+    if (writeIntegers(values, frame)) return true
+    frame.word(COLUMN.float64)
+    frame.align(8)
+    const { length } = values
+    frame.reserve(length * 8)
+    const { doubles } = frame
+    const at = frame.end >> 3
+    for (let row = 0; row < length; row++) {
+      const value = values[row]
+      if (typeof value !== 'number') return false
+      doubles[at + row] = value
+    }
+    frame.end += length * 8
+    return true
+  }
+
+  private tryBooleans(values: readonly unknown[]): boolean {
+    const { frame } = this
+    const { length } = values
+    frame.word(COLUMN.booleans)
+    frame.reserve(length)
+    const { bytes, end } = frame
+    for (let row = 0; row < length; row++) {
+      const value = values[row]
+      if (typeof value !== 'boolean') return false
+      bytes[end + row] = value ? 1 : 0
+    }
+    frame.end += length
+    frame.align(4)
+    return true
+  }
+
+  private tryStrings(values: readonly unknown[]): boolean {
+    const start = this.frame.end
+    const outcome = this.tryShortStrings(values)
+    if (outcome !== 'too-wide') return outcome === 'written'
+    this.frame.end = start
+    return this.tryAnyStrings(values)
+  }
+
+  private tryShortStrings(values: readonly unknown[]): 'written' | 'too-wide' | 'not-strings' {
+    const { frame } = this
+    const { length: rows } = values
+    frame.word(COLUMN.shortStrings)
+    const lengthsAt = frame.end
+    frame.reserve(rows + 4)
+    frame.end += rows
+    frame.align(4)
+    let at = frame.end >> 2
+    let { bytes, words } = frame
+    for (let row = 0; row < rows; row++) {
+      const text = values[row]
+      if (typeof text !== 'string') return 'not-strings'
+      const { length } = text
+      if (length > MAX_SHORT_STRING) return 'too-wide'
+      if ((at << 2) + MAX_SHORT_STRING + 1 > bytes.length) {
+        frame.end = at << 2
+        frame.reserve(MAX_SHORT_STRING + 1)
+        ;({ bytes, words } = frame)
+      }
+      bytes[lengthsAt + row] = length
+      let seen = 0
+      let index = 0
+      for (; index + 4 <= length; index += 4) {
+        const a = text.charCodeAt(index)
+        const b = text.charCodeAt(index + 1)
+        const c = text.charCodeAt(index + 2)
+        const d = text.charCodeAt(index + 3)
+        seen |= a | b | c | d
+        words[at++] = a | (b << 8) | (c << 16) | (d << 24)
+      }
+      if (index < length) {
+        const a = text.charCodeAt(index)
+        const b = index + 1 < length ? text.charCodeAt(index + 1) : 0
+        const c = index + 2 < length ? text.charCodeAt(index + 2) : 0
+        seen |= a | b | c
+        words[at++] = a | (b << 8) | (c << 16)
+      }
+      if (seen > 0xff) return 'too-wide'
+    }
+    frame.end = at << 2
+    return 'written'
+  }
+
+  private tryAnyStrings(values: readonly unknown[]): boolean {
+    const { frame } = this
+    const { length: rows } = values
+    frame.word(COLUMN.strings)
+    const lengthsAt = frame.end >> 2
+    frame.reserve(rows * 4)
+    frame.end += rows * 4
+    for (let row = 0; row < rows; row++) {
+      const text = values[row]
+      if (typeof text !== 'string') return false
+      const isWide = this.text(text)
+      frame.words[lengthsAt + row] = text.length * 2 + (isWide ? 1 : 0)
+    }
+    frame.align(4)
+    return true
+  }
+
+  /** Appends the characters; true when they took two bytes each. */
+  private text(text: string): boolean {
+    const { frame } = this
+    const { length } = text
+    frame.reserve(length * 2)
+    const { bytes, end } = frame
+    const isWide = hasWideCharacter(text)
+    if (isWide) bytes.write(text, end, 'utf16le')
+    else if (length > BY_HAND_MAX) bytes.write(text, end, 'latin1')
+    else for (let index = 0; index < length; index++) bytes[end + index] = text.charCodeAt(index)
+    frame.end += isWide ? length * 2 : length
+    return isWide
+  }
+
+  private tryObjects(values: readonly unknown[], first: object, depth: number): boolean {
+    if (Object.getPrototypeOf(first) !== Object.prototype) return false
+    const shape = this.shapes.of(first)
+    const { length: rows } = values
+    const fields = shape.names.length
+    if (fields === 0 || fields > MAX_FIELDS) return false
+    const columns = emptyColumns(fields, rows)
+    if (shape.gather(values, columns) < rows) return false
+    for (let row = 0; row < rows; row += SAMPLE_EVERY) if (!hasOnlyNames(values[row] as object)) return false
+    const { frame } = this
+    frame.word(COLUMN.objects)
+    const lengthAt = frame.end
+    frame.word(0)
+    const isWide = this.text(shape.text)
+    frame.words[lengthAt >> 2] = shape.text.length * 2 + (isWide ? 1 : 0)
+    frame.align(4)
+    for (const column of columns) this.column(column, depth + 1)
+    return true
+  }
+
+  private tryTuples(values: readonly unknown[], items: number, depth: number): boolean {
+    if (items === 0 || items > MAX_TUPLE_ITEMS) return false
+    const { length: rows } = values
+    const columns = emptyColumns(items, rows)
+    for (let row = 0; row < rows; row++) {
+      const value = values[row]
+      if (!Array.isArray(value) || value.length !== items) return false
+      if (Object.getPrototypeOf(value) !== Array.prototype) return false
+      for (let index = 0; index < items; index++) {
+        const item: unknown = value[index]
+        if (item === undefined && !(index in value)) return false
+        columns[index]![row] = item
+      }
+    }
+    for (let row = 0; row < rows; row += SAMPLE_EVERY) if (!hasOnlyItems(values[row] as unknown[])) return false
+    this.frame.word(COLUMN.tuples)
+    this.frame.word(items)
+    for (const column of columns) this.column(column, depth + 1)
+    return true
+  }
+
+  private variants(values: readonly unknown[], depth: number): void {
+    const { frame } = this
+    const { selectors, variants } = sortIntoVariants(values, depth < MAX_COLUMN_DEPTH)
+    if (variants.length === 1) return this.generalColumn(values)
+    frame.word(COLUMN.variants)
+    frame.word(variants.length)
+    frame.blob(selectors)
+    for (const rows of variants) {
+      const start = frame.end
+      if (this.tryConstant(rows) || this.tryOneKind(rows, depth)) continue
+      frame.end = start
+      this.generalColumn(rows)
+    }
+  }
+
+  private generalColumn(values: readonly unknown[]): void {
+    this.frame.word(COLUMN.general)
+    this.generalValues(values, values.length)
+  }
+
+  private generalValues(values: readonly unknown[], count: number): void {
+    const { general } = this
+    general.clear()
+    for (let row = 0; row < count; row++) valueCodec.encode(values[row], general)
+    this.frame.word(general.length)
+    this.frame.blob(general.view(0))
+  }
+}
+
+/** Whether an array has no property beside its items. */
+function hasOnlyItems(value: readonly unknown[]): boolean {
+  return Object.keys(value).length === value.length && hasOnlyNames(value)
+}
+
+function emptyColumns(count: number, rows: number): unknown[][] {
+  const columns: unknown[][] = []
+  // oxlint-disable-next-line unicorn/no-new-array -- room for all rows at once
+  for (let index = 0; index < count; index++) columns.push(new Array(rows))
+  return columns
+}
+
+function hasWideCharacter(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0xff) return true
+  return false
+}
