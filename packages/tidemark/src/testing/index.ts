@@ -1,8 +1,23 @@
+export { verifyCheckpointDirectory } from './checkers/checkpoint-directory.ts'
+export { exactlyOnceProblem, lossProblem, surplusProblem } from './checkers/exactly-once.ts'
+export { keyOrderProblem } from './checkers/key-order.ts'
+export { committedLines, outputResidueProblem } from './checkers/output-directory.ts'
+export { runningCountProblem } from './checkers/running-counts.ts'
 export {
   checkSinkContract,
   type SinkContractOptions,
   type SinkEnvironment,
 } from './connector-contract/sink-contract.ts'
 export { checkSourceContract, type SourceContractOptions } from './connector-contract/source-contract.ts'
+export {
+  type FileFault,
+  type FileOperation,
+  type FileOperationKind,
+  MemoryFileSystem,
+  type MemoryFileSystemOptions,
+} from './simulator/memory-file-system.ts'
+export { SeededRandom } from './simulator/seeded-random.ts'
+export { simulate, type SimulatedOutputs, type SimulateOptions } from './simulator/simulate.ts'
+export { type PromiseName, Violation } from './simulator/violation.ts'
 export type { OutputProbe, Probe, Probes, SourceProbe, TestOptions, TestRun } from './test-job/contract.ts'
 export { testJob } from './test-job/test-job.ts'

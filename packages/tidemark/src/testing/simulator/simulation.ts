@@ -53,6 +53,8 @@ export interface SeedOptions {
   readonly seed: number
   /** Called with a line for everything that happens. */
   readonly log?: (line: string) => void
+  /** Nothing fails: what every other run has to be equal to. */
+  readonly isCalm?: boolean
 }
 
 /** Steps in which a job has to finish once nothing fails any more. */
@@ -103,13 +105,14 @@ class Simulation {
   /** The newest checkpoint that was called complete: it may be replaced by newer ones, never disappear. */
   private newestComplete: { readonly run: string; readonly checkpoint: number } | null = null
 
-  constructor(job: SimulatedJob, { seed, log }: SeedOptions) {
+  constructor(job: SimulatedJob, { seed, log, isCalm = false }: SeedOptions) {
     this.job = job
     this.seed = seed
     this.log = log ?? null
     const random = new SeededRandom(seed)
     this.random = random.fork()
     this.chaos = new Chaos(random.fork())
+    if (isCalm) this.chaos.calm()
     const slow = random.fork()
     this.machine = new SimulatedMachine({
       random: random.fork(),
