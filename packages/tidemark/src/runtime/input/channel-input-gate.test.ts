@@ -5,7 +5,15 @@ import { LocalChannel } from '../channel/local-channel.ts'
 import { ChannelInputGate } from './channel-input-gate.ts'
 
 function make(count: number) {
-  const channels = Array.from({ length: count }, () => new LocalChannel(100, () => {}, () => {}))
+  const channels = Array.from(
+    { length: count },
+    () =>
+      new LocalChannel(
+        100,
+        () => {},
+        () => {},
+      ),
+  )
   return { channels, gate: new ChannelInputGate(channels) }
 }
 
@@ -16,7 +24,9 @@ describe('the gate over channels', () => {
       channels[0]!.offer(recordBatch([`a${round}`]))
       channels[2]!.offer(recordBatch([`c${round}`]))
     }
-    const order = Array.from({ length: 4 }, () => gate.poll()).map((next) => (typeof next === 'string' ? next : Number(next.channel)))
+    const order = Array.from({ length: 4 }, () => gate.poll()).map((next) =>
+      typeof next === 'string' ? next : Number(next.channel),
+    )
     expect(order).toEqual([0, 2, 0, 2])
     expect(gate.poll()).toBe('nothing-now')
   })
