@@ -1,5 +1,5 @@
 import { defineJob } from 'tidemark'
-import { checkingSink, checkingSource, InFlight, runningCountProblem, type SimulatedJob } from './kit.ts'
+import { checkingSink, checkingSource, InFlight, inFlightBound, runningCountProblem, type SimulatedJob } from './kit.ts'
 import { makePartitions } from './records.ts'
 
 /** One record becomes thousands, through channels that hold one: nothing may pile up. */
@@ -7,7 +7,7 @@ export const explode: SimulatedJob = {
   name: 'explode',
   create(world) {
     const partitions = makePartitions(world.random, { records: [1, 3] })
-    const size = world.random.pick([50, 200, 1000])
+    const size = world.random.pick([20, 50, 50, 100, 200, 300, 2000])
     const source = checkingSource(world, 'items', { partitions })
     const inFlight = new InFlight()
     world.onAttempt.push(() => inFlight.forget())
@@ -35,7 +35,13 @@ export const explode: SimulatedJob = {
     }
     const [parallelism, batchSize] = [world.random.integer(1, 3), world.random.integer(1, 4)]
     // Two vertices: source with flatMap, count with map and sink; between them a channel from each task to each.
-    const bound = parallelism * parallelism * (1 + 4 * batchSize) + 2 * parallelism * 5 * batchSize
+    const bound = inFlightBound({
+      channels: parallelism * parallelism,
+      tasks: 2 * parallelism,
+      chainLength: 3,
+      channelCapacity: 1,
+      batchSize,
+    })
     return {
       definition,
       isRescalable: false,

@@ -5,7 +5,7 @@ export {
   surplusProblem,
 } from '../../../packages/tidemark/src/testing/checkers/exactly-once.ts'
 export { keyOrderProblem } from '../../../packages/tidemark/src/testing/checkers/key-order.ts'
-export { InFlight } from '../../../packages/tidemark/src/testing/checkers/memory-bound.ts'
+export { InFlight, inFlightBound } from '../../../packages/tidemark/src/testing/checkers/memory-bound.ts'
 export {
   committedLines,
   outputResidueProblem,

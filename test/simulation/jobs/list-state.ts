@@ -2,6 +2,8 @@ import { type DeadLetter, defineJob, jsonLines, list, output } from 'tidemark'
 import { checkingSink, checkingSource, checkOutput, checkSoFar, outputFiles, type SimulatedJob } from './kit.ts'
 import { type Item, makePartitions } from './records.ts'
 
+const isBad = ({ sequence }: Item): boolean => sequence % 4 === 3
+
 /** State of tasks without keys, handed out in the end; records that cannot be processed go to a sink of their own. */
 export const listState: SimulatedJob = {
   name: 'list-state',
@@ -10,7 +12,6 @@ export const listState: SimulatedJob = {
     const source = checkingSource(world, 'items', { partitions })
     const kept = checkingSink<string>(world, 'kept')
     const letters = outputFiles(world, '/output/letters')
-    const isBad = ({ sequence }: Item): boolean => sequence % 4 === 3
     const definition = defineJob('list-state', (job) => {
       const { out } = job
         .source('items', source)

@@ -1,6 +1,7 @@
 export { verifyCheckpointDirectory } from './checkers/checkpoint-directory.ts'
 export { exactlyOnceProblem, lossProblem, surplusProblem } from './checkers/exactly-once.ts'
 export { keyOrderProblem } from './checkers/key-order.ts'
+export { InFlight, inFlightBound } from './checkers/memory-bound.ts'
 export { committedLines, outputResidueProblem } from './checkers/output-directory.ts'
 export { runningCountProblem } from './checkers/running-counts.ts'
 export {

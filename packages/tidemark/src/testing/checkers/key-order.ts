@@ -3,12 +3,12 @@
  *
  * @returns what is wrong, for people; null when nothing is.
  */
-export function keyOrderProblem<T, K>(
+export function keyOrderProblem<T>(
   records: Iterable<T>,
-  keyOf: (record: T) => K,
+  keyOf: (record: T) => unknown,
   sequenceOf: (record: T) => number,
 ): string | null {
-  const last = new Map<K, number>()
+  const last = new Map<unknown, number>()
   for (const record of records) {
     const key = keyOf(record)
     const sequence = sequenceOf(record)

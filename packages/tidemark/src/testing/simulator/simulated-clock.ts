@@ -52,12 +52,11 @@ export class SimulatedClock implements Clock {
   /** The clock as the process that lives now sees it: deaf once that process has ended. */
   attach(): Clock {
     const { generation } = this
-    const never: Cancel = () => undefined
     return {
       now: () => this.now(),
       monotonic: () => this.monotonic(),
-      schedule: (delayMs, callback) => (generation === this.generation ? this.schedule(delayMs, callback) : never),
-      defer: (callback) => (generation === this.generation ? this.defer(callback) : never),
+      schedule: (delayMs, callback) => (generation === this.generation ? this.schedule(delayMs, callback) : ignore),
+      defer: (callback) => (generation === this.generation ? this.defer(callback) : ignore),
     }
   }
 
@@ -121,3 +120,5 @@ interface Waiting {
 interface Timer extends Waiting {
   readonly at: number
 }
+
+function ignore(): void {}

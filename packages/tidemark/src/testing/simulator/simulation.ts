@@ -1,4 +1,3 @@
-import { isTidemarkError, type TidemarkError } from '../../core/errors.ts'
 import type { JobDefinition } from '../../core/job.ts'
 import type { CheckpointMode } from '../../core/options.ts'
 import type { JobEvent, JobHandle, JobResult, RunOptions } from '../../runtime/job/contract.ts'
@@ -11,7 +10,8 @@ import { SimulatedMachine } from './simulated-machine.ts'
 import { SimulatedWorld } from './simulated-world.ts'
 import { stillFileSystem } from './still-file-system.ts'
 import { describeStall } from './stall.ts'
-import { Violation } from './violation.ts'
+import { bugIn, describeError, isExpectedError, isLockedError, withoutStack } from './told-errors.ts'
+import type { Violation } from './violation.ts'
 
 /** A job with the world around it, made anew for every seed. */
 export interface Scenario {
@@ -314,11 +314,8 @@ class Simulation {
   }
 
   private onRejected(error: unknown): void {
-    const isExpected = isTidemarkError(error) && (error.isRetryable || error.code === 'RESTARTS_EXHAUSTED')
-    if (!isExpected) {
-      const code = isTidemarkError(error) ? (error as TidemarkError).code : 'an unknown error'
-      this.world.violate('errors are told', `the job failed for good with ${code}: ${describeError(error)}`)
-    }
+    if (!isExpectedError(error))
+      this.world.violate('errors are told', `the job failed for good with ${describeError(error)}`)
   }
 
   /** A process that has ended asks for nothing, writes nothing and holds nothing. */
@@ -414,27 +411,6 @@ class Simulation {
   }
 }
 
-/** Where in the program an error was made says nothing about the run. */
-function withoutStack(key: string, value: unknown): unknown {
-  return key === 'stack' ? undefined : value
-}
-
 function isLocked({ outcome }: Process): boolean {
   return outcome !== null && 'error' in outcome && isLockedError(outcome.error)
-}
-
-function isLockedError(error: unknown): boolean {
-  return isTidemarkError(error) && error.code === 'JOB_LOCKED'
-}
-
-/** An error that only a mistake in the engine makes. */
-function bugIn(error: { readonly name: string; readonly cause?: unknown }): string | null {
-  if (['AssertionError', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)) return error.name
-  return error.cause === undefined ? null : bugIn(error.cause as typeof error)
-}
-
-function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const cause = error.cause === undefined ? '' : ` (${describeError(error.cause)})`
-  return `${error.stack ?? error.message}${cause}`
 }

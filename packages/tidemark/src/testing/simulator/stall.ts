@@ -21,13 +21,16 @@ function describeTask(task: object): string {
   const controls = field(task, 'controls')
   const mailbox = field(task, 'mailbox')
   const snapshots = field(task, 'snapshots')
-  const size = (list: unknown): number => (Array.isArray(list) ? list.length : 0)
   return [
     String(Reflect.get(task, 'phaseNow')),
     chain !== null && Reflect.get(chain, 'isAtRest') === true ? 'at rest' : 'not at rest',
     chain !== null && Reflect.get(chain, 'isBlocked') === true ? 'blocked' : '',
     `${size(mailbox)} messages, ${size(controls)} controls, ${size(snapshots)} snapshots`,
   ].join(', ')
+}
+
+function size(list: unknown): number {
+  return Array.isArray(list) ? list.length : 0
 }
 
 function field(object: unknown, name: string): object | null {

@@ -3,7 +3,6 @@ import type { MemoryFileSystem } from './memory-file-system.ts'
 
 /** A disk at rest: reads answer at once and without faults, syncs do nothing, and nothing can be changed. For checkers. */
 export function stillFileSystem(disk: MemoryFileSystem): FileSystem {
-  const refuse = (): Promise<never> => Promise.reject(new Error('a checker changes nothing'))
   return {
     create: refuse,
     read: async (path, offset, length) => {
@@ -26,4 +25,8 @@ function statOf(disk: MemoryFileSystem, path: string): FileStat | null {
   const bytes = disk.get(path)
   if (bytes !== null) return { kind: 'file', size: bytes.length, identity: path, modifiedMs: 0 }
   return disk.names(path) === null ? null : { kind: 'directory', size: 0, identity: path, modifiedMs: 0 }
+}
+
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('a checker changes nothing'))
 }
