@@ -83,7 +83,7 @@ class FakeJob implements JobHandle {
   }
 }
 
-const plainJob: JobDefinition = defineJob('a-job', () => {}) as JobDefinition
+const plainJob: JobDefinition = defineJob('a-job', () => {})
 
 interface Started {
   readonly host: MemoryHost

@@ -40,7 +40,7 @@ const TOPOLOGIES: readonly Topology[] = [
           .keyBy(() => 'all')
           .runningCount('count')
           .to('out', out)
-      }) as JobDefinition,
+      }),
     expected: runningCounts(COUNT / 2 + 3 * COUNT),
   },
   {
@@ -66,7 +66,7 @@ const TOPOLOGIES: readonly Topology[] = [
           },
         )
         seen.to('out', out)
-      }) as JobDefinition,
+      }),
     expected: [
       ...numbersTo(5).flatMap((key) => numbersTo(COUNT / 5).map((index) => `number ${key} ${index + 1}`)),
       ...numbersTo(COUNT).map((index) => `rules ${index + 1}`),
@@ -89,7 +89,7 @@ const TOPOLOGIES: readonly Topology[] = [
           .keyBy(() => 'all')
           .runningCount('count')
           .to('out', out)
-      }) as JobDefinition,
+      }),
     expected: runningCounts(COUNT),
   },
   {
@@ -104,7 +104,7 @@ const TOPOLOGIES: readonly Topology[] = [
           .keyBy(() => 'all')
           .runningCount('count')
           .to('out', out)
-      }) as JobDefinition,
+      }),
     expected: runningCounts(40 * COUNT),
   },
 ]

@@ -262,7 +262,7 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('replace' as const), values: fc.array(anyValue, { maxLength: 150 }) }),
   fc.record({
     kind: fc.constant('clear' as const),
-    state: fc.constantFrom('count', 'value', 'list', 'map', 'sum', 'mean') as fc.Arbitrary<keyof Seen>,
+    state: fc.constantFrom('count', 'value', 'list', 'map', 'sum', 'mean'),
   }),
   { weight: 2, arbitrary: fc.constant({ kind: 'clear-all' as const }) },
 )
