@@ -191,7 +191,9 @@ function lost({ operator, checkpoint, committable }: PendingCommittable, cause: 
     `sink ${operator} lost a transaction of checkpoint ${checkpoint} (${JSON.stringify(committable.data)}): ${reason}`,
     {
       action:
-        'Its records are missing from the output. Restart from an older checkpoint into a new output, or repair the output by hand.',
+        isTidemarkError(cause) && cause.action !== undefined
+          ? cause.action
+          : 'Its records are missing from the output. Restart from an older checkpoint into a new output, or repair the output by hand.',
       context: { operator, checkpoint },
       cause,
     },
