@@ -33,6 +33,7 @@ export interface VertexEdge {
   readonly from: string
   readonly to: string
   readonly input: number
+  readonly fromOperator: OperatorId
   readonly toOperator: OperatorId
   readonly partitioning: Partitioning
   readonly fromParallelism: number
@@ -67,6 +68,7 @@ export function executionGraph(plan: JobPlan, parallelism: number): ExecutionGra
       from: headOf.get(edge.from.operator)!,
       to: headOf.get(edge.to.operator)!,
       input: edge.to.input,
+      fromOperator: edge.from.operator,
       toOperator: edge.to.operator,
       partitioning:
         edge.partitioning === 'forward' && fromParallelism !== toParallelism ? 'rebalance' : edge.partitioning,

@@ -47,9 +47,19 @@ export function openWorkers(given: OpenWorkersOptions, names: AttemptNames): Ope
   const { threads, graph, options, clock, secret, module, params, plan, directory } = given
   return (listenerOf) => {
     const workers = usefulHosts(graph, options.workers)
-    const channels = makeChannels(remoteChannels(graph, workers), workers)
-    return channels.map((ends, worker) => {
-      const rest = { module, params, plan, options, directory, ...names, channels: ends, secrets: secretLine(secret) }
+    const { ends, doorbells } = makeChannels(remoteChannels(graph, workers), workers, options.channelCapacity)
+    return ends.map((channels, worker) => {
+      const rest = {
+        module,
+        params,
+        plan,
+        options,
+        directory,
+        ...names,
+        channels,
+        doorbells,
+        secrets: secretLine(secret),
+      }
       const start: WorkerStart = { kind: 'start-worker', worker, workers, ...rest }
       return new WorkerHost(threads.start(worker), start, clock, listenerOf(worker))
     })

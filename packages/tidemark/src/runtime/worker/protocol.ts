@@ -111,6 +111,8 @@ export interface WorkerStart {
   readonly attempt: Attempt
   /** This worker's ends of channels to other workers. */
   readonly channels: readonly WorkerChannel[]
+  /** Of all workers: whom to tell, and where to listen. */
+  readonly doorbells: readonly SharedArrayBuffer[]
   readonly secrets: SecretLine
 }
 

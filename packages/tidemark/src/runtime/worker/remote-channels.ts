@@ -1,64 +1,102 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { ChannelReader, ChannelWriter } from '../../core/channel.ts'
+import type { Cancel, Clock } from '../../core/clock.ts'
 import { assert } from '../../core/errors.ts'
-import type { RemoteChannel } from '../deploy/placement.ts'
-import { hostOf } from '../deploy/placement.ts'
-import { PortReader, PortWriter } from '../channel/port-channel.ts'
+import { createRing } from '../channel/ring-layout.ts'
+import { RingReader } from '../channel/ring-reader.ts'
+import { RingWriter } from '../channel/ring-writer.ts'
+import { ElementDecoder, ElementEncoder } from '../codec/element-codec.ts'
+import { hostOf, type RemoteChannel } from '../deploy/placement.ts'
+import { createDoorbell, Doorbell } from './doorbell.ts'
 import type { RemoteEnds } from './task-host.ts'
 
-/** One end of a channel to another worker, as it is handed to a worker. */
+/** One end of a channel to another worker, as it is handed to a worker. Its position among the worker's ends is its bit of the worker's doorbell. */
 export interface WorkerChannel {
   readonly id: string
-  readonly port: MessagePort
+  readonly ring: SharedArrayBuffer
+  /** Who has the other end, and its bit of that worker's doorbell. */
+  readonly peer: number
+  readonly peerBit: number
 }
 
-/** Makes the channels of one attempt; gives each worker its ends. */
-export function makeChannels(
-  channels: readonly RemoteChannel[],
-  workers: number,
-): readonly (readonly WorkerChannel[])[] {
+/** Memory shared by the workers of one attempt. */
+export interface SharedChannels {
+  /** One per worker. */
+  readonly doorbells: readonly SharedArrayBuffer[]
+  /** For each worker its ends. */
+  readonly ends: readonly (readonly WorkerChannel[])[]
+}
+
+/** A ring's credit is counted in bytes: this many for each record of a channel's capacity. */
+const BYTES_PER_RECORD = 128
+const LEAST_RING_BYTES = 4096
+const MOST_RING_BYTES = 1 << 24
+
+/** Makes the channels of one attempt. `capacity`: what one channel between two tasks holds, in records of common size. */
+export function makeChannels(channels: readonly RemoteChannel[], workers: number, capacity: number): SharedChannels {
+  const bytes = Math.min(MOST_RING_BYTES, Math.max(LEAST_RING_BYTES, capacity * BYTES_PER_RECORD))
   const ends: WorkerChannel[][] = Array.from({ length: workers }, () => [])
   for (const { id, fromHost, toHost } of channels) {
-    const { port1, port2 } = new MessageChannel()
-    ends[fromHost]!.push({ id, port: port1 })
-    ends[toHost]!.push({ id, port: port2 })
+    const ring = createRing(bytes)
+    const [from, to] = [ends[fromHost]!, ends[toHost]!]
+    const [fromBit, toBit] = [from.length, to.length]
+    from.push({ id, ring, peer: toHost, peerBit: toBit })
+    to.push({ id, ring, peer: fromHost, peerBit: fromBit })
   }
-  return ends
+  return { ends, doorbells: ends.map(({ length }) => createDoorbell(length)) }
 }
 
-/** A worker's ends of its channels to other workers. */
-export class ThreadChannels implements RemoteEnds {
-  private readonly worker: number
-  private readonly workers: number
-  private readonly capacity: number
-  private readonly ports: ReadonlyMap<string, MessagePort>
+export interface ThreadChannelsOptions {
+  readonly worker: number
+  readonly workers: number
+  readonly channels: readonly WorkerChannel[]
+  readonly doorbells: readonly SharedArrayBuffer[]
+  readonly clock: Pick<Clock, 'defer'>
+}
 
-  constructor(options: { worker: number; workers: number; capacity: number; channels: readonly WorkerChannel[] }) {
-    this.worker = options.worker
-    this.workers = options.workers
-    this.capacity = options.capacity
-    this.ports = new Map(options.channels.map(({ id, port }) => [id, port]))
+/** A worker's ends of its channels to other workers: rings in shared memory, doorbells that say when to look. */
+export class ThreadChannels implements RemoteEnds {
+  private readonly options: ThreadChannelsOptions
+  private readonly doorbells: readonly Doorbell[]
+  private readonly bits: ReadonlyMap<string, number>
+  /** What is woken when the bit of an end is rung. */
+  private readonly onRing: (() => void)[] = []
+  private readonly encoder = new ElementEncoder()
+  private readonly decoder = new ElementDecoder()
+  private readonly stopListening: Cancel
+
+  constructor(options: ThreadChannelsOptions) {
+    const { worker, channels, doorbells, clock } = options
+    this.options = options
+    this.doorbells = doorbells.map((memory) => new Doorbell(memory))
+    this.bits = new Map(channels.map(({ id }, bit) => [id, bit]))
+    this.stopListening = this.doorbells[worker]!.listen((bit) => this.onRing[bit]?.(), clock)
   }
 
   isHere(subtask: number): boolean {
-    return hostOf(subtask, this.workers) === this.worker
+    const { worker, workers } = this.options
+    return hostOf(subtask, workers) === worker
   }
 
-  writer(channel: string, onRoom: () => void): ChannelWriter {
-    return new PortWriter(this.port(channel), this.capacity, onRoom)
+  writer(channel: string, operator: string, onRoom: () => void): ChannelWriter {
+    const { ring, wakePeer } = this.attach(channel, onRoom)
+    return new RingWriter(ring, { encoder: this.encoder, operator, wakeConsumer: wakePeer })
   }
 
   reader(channel: string, onData: () => void): ChannelReader {
-    return new PortReader(this.port(channel), onData)
+    const { ring, wakePeer } = this.attach(channel, onData)
+    return new RingReader(ring, { decoder: this.decoder, wakeProducer: wakePeer })
   }
 
   close(): void {
-    for (const port of this.ports.values()) port.close()
+    this.stopListening()
   }
 
-  private port(channel: string): MessagePort {
-    const port = this.ports.get(channel)
-    assert(port !== undefined, `worker ${this.worker} has no end of channel ${channel}`)
-    return port
+  private attach(channel: string, onRing: () => void): { ring: SharedArrayBuffer; wakePeer: () => void } {
+    const bit = this.bits.get(channel)
+    assert(bit !== undefined, `worker ${this.options.worker} has an end of channel ${channel}`)
+    this.onRing[bit] = onRing
+    const { ring, peer, peerBit } = this.options.channels[bit]!
+    const doorbell = this.doorbells[peer]!
+    return { ring, wakePeer: () => doorbell.ring(peerBit) }
   }
 }

@@ -35,11 +35,7 @@ class NodeThread implements WorkerThread {
   }
 
   post(message: ToWorker): void {
-    const isStart = message.kind === 'start-worker'
-    this.worker.postMessage(
-      message,
-      isStart ? [message.secrets.port, ...message.channels.map(({ port }) => port)] : undefined,
-    )
+    this.worker.postMessage(message, message.kind === 'start-worker' ? [message.secrets.port] : undefined)
   }
 
   listen(onMessage: (message: FromWorker) => void, onEnd: Parameters<WorkerThread['listen']>[1]): void {

@@ -16,7 +16,7 @@ export async function startTaskHost(
   start: WorkerStart,
   outside: { readonly clock: Clock; readonly files: FileSystem; readonly send: (message: FromTaskHost) => void },
 ): Promise<TaskHost> {
-  const { worker, workers, options, run, epoch, attempt, directory, channels } = start
+  const { worker, workers, options, run, epoch, attempt, directory, channels, doorbells } = start
   const job = await buildJob(start)
   const storage = new FileCheckpointStorage({ files: outside.files, directory, run, epoch }).forAttempt(attempt)
   return new TaskHost({
@@ -28,7 +28,7 @@ export async function startTaskHost(
     epoch,
     storageOf: () => storage,
     secret: secretsOverLine(start.secrets),
-    remote: new ThreadChannels({ worker, workers, capacity: options.channelCapacity, channels }),
+    remote: new ThreadChannels({ worker, workers, channels, doorbells, clock: outside.clock }),
   })
 }
 

@@ -37,8 +37,8 @@ export interface TaskHostOptions {
 export interface RemoteEnds {
   /** Whether the tasks with this subtask number are in this host. */
   isHere(subtask: number): boolean
-  /** `onRoom` is called when a writer that was full has room again. */
-  writer(channel: string, onRoom: () => void): ChannelWriter
+  /** `operator`: who sends, for errors. `onRoom` is called when a writer that was full has room again. */
+  writer(channel: string, operator: string, onRoom: () => void): ChannelWriter
   /** `onData` is called when something has come. */
   reader(channel: string, onData: () => void): ChannelReader
   /** The attempt has ended here. */
@@ -205,7 +205,7 @@ export class TaskHost {
   private channelTo(edge: VertexEdge, from: number, to: number): ChannelWriter {
     const { remote } = this.options
     if (remote === undefined || remote.isHere(to)) return this.localChannel(edge, from, to)
-    return remote.writer(channelId(edge, from, to), () => this.wake(taskId(edge.from, from)))
+    return remote.writer(channelId(edge, from, to), edge.fromOperator, () => this.wake(taskId(edge.from, from)))
   }
 
   private channelFrom(edge: VertexEdge, from: number, to: number): ChannelReader {
