@@ -65,6 +65,8 @@ function startOf(told: readonly Told[]) {
   return told.find((event) => event.kind === 'started')!.from
 }
 
+const sorted = (values: readonly number[]) => [...values].sort((left, right) => left - right)
+
 /** Whatever the parallelism was, and however often it changed: each record had its effect once. */
 async function expectEffectsOnce(): Promise<void> {
   const numbers = Array.from({ length: RECORDS }, (_, index) => index)
@@ -77,7 +79,6 @@ async function expectEffectsOnce(): Promise<void> {
     const last = ofKey.reduce((most, entry) => (entry[1] > most[1] ? entry : most))
     expect(last, `key ${key}`).toEqual([key, mine.reduce((sum, number) => sum + number, 0), RULES.length])
   }
-  const sorted = (values: readonly number[]) => [...values].sort((left, right) => left - right)
   expect(sorted(await bench.lines<number>('kept'))).toEqual(numbers)
   expect(sorted(await bench.lines<number>('known'))).toEqual(numbers.slice(0, KEYS))
   for (const output of ['ruled', 'kept', 'known']) expect(await residue(`${bench.folder}/${output}`)).toEqual([])
