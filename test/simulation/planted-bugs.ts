@@ -188,9 +188,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replacement: '      if (this.operators.length === 0 && !this.input!.isExhausted) return progress.kind !== ',
   },
   {
+    name: 'at least once, a task stays finished though one that sends to it runs again',
+    file: 'runtime/job/deal-out.ts',
+    text: 'restore.isFinished && upstream.every((before) => corrected.get(before)?.isFinished === true)',
+    replacement: 'restore.isFinished && upstream.length >= 0',
+    jobs: ['diamond', 'two-sinks'],
+  },
+  {
     name: 'files of an old attempt are written while the next one runs',
     file: 'runtime/task/task.ts',
-    text: '    await Promise.all(this.releasing)\n',
+    text: '    await this.snapshots.released()\n',
     replacement: '',
   },
   {
