@@ -12,6 +12,7 @@ import type { BuiltJob } from '../../core/job.ts'
 import type { Manifest } from '../../core/manifest.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
+import { makeManifest } from '../checkpoint/make-manifest.ts'
 import type { CheckpointStorage, CompletedCheckpoint } from '../checkpoint/contract.ts'
 import type { CoordinatorAction, CoordinatorEvent } from '../checkpoint/coordinator-contract.ts'
 import { type ExecutionGraph, tasksOf } from '../deploy/execution-graph.ts'
@@ -20,6 +21,7 @@ import { SourceEnumerators } from '../source/source-enumerators.ts'
 import { HostSet, type OpenHosts } from '../worker/host-set.ts'
 import type { FromTaskHost, TaskRestore } from '../worker/protocol.ts'
 import type { HostMetrics } from '../worker/task-host.ts'
+import { CheckpointRequests } from './checkpoint-requests.ts'
 import type { CheckpointSummary, JobEvent } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
 
@@ -72,11 +74,7 @@ export class Attempt {
   private cancelWatchdog: () => void = () => {}
   private resolveEnded!: (end: AttemptEnd) => void
   readonly ended: Promise<AttemptEnd>
-  private readonly requests = new Map<
-    number,
-    { resolve: (summary: CheckpointSummary) => void; reject: (error: unknown) => void }
-  >()
-  private nextToken = 1
+  private readonly requests = new CheckpointRequests()
   private readonly summaries = new Map<CheckpointId, CheckpointSummary>()
 
   constructor(options: AttemptOptions) {
@@ -122,12 +120,8 @@ export class Attempt {
 
   /** Asks for a checkpoint now. */
   requestCheckpoint(): Promise<CheckpointSummary> {
-    const token = this.nextToken++
-    return new Promise((resolve, reject) => {
-      if (this.isStopping || this.end !== null) return reject(notPossible())
-      this.requests.set(token, { resolve, reject })
-      this.decide({ kind: 'request', purpose: 'checkpoint', token, ...this.times() })
-    })
+    if (this.isStopping || this.end !== null) return Promise.reject(notPossible())
+    return this.requests.add((token) => this.decide({ kind: 'request', purpose: 'checkpoint', token, ...this.times() }))
   }
 
   /** Stops all tasks without finishing anything. */
@@ -146,8 +140,7 @@ export class Attempt {
     this.isStopping = true
     this.cancelTimer()
     this.decide({ kind: 'attempt-stopped', ...this.times() })
-    for (const { reject } of this.requests.values()) reject(notPossible())
-    this.requests.clear()
+    this.requests.failAll(notPossible())
     this.hosts.send({ kind: 'cancel', attempt: this.options.attempt })
     this.watchCancellation()
     this.settleWhenDone()
@@ -278,18 +271,10 @@ export class Attempt {
         return
       case 'fail-attempt':
         return this.fail(action.error)
-      case 'request-done': {
-        const request = this.requests.get(action.token)
-        this.requests.delete(action.token)
-        request?.resolve(this.summaries.get(action.checkpoint)!)
-        return
-      }
-      case 'request-failed': {
-        const request = this.requests.get(action.token)
-        this.requests.delete(action.token)
-        request?.reject(action.error)
-        return
-      }
+      case 'request-done':
+        return this.requests.done(action.token, this.summaries.get(action.checkpoint)!)
+      case 'request-failed':
+        return this.requests.failed(action.token, action.error)
       case 'wake-at':
         this.cancelTimer()
         if (this.isStopping) return
@@ -315,9 +300,18 @@ export class Attempt {
   }
 
   private async writeManifest(action: Extract<CoordinatorAction, { kind: 'write-manifest' }>): Promise<void> {
-    const { storage, completed, emit } = this.options
+    const { storage, completed, emit, committers, options, environment } = this.options
     const { checkpoint } = action
-    const manifest = this.makeManifest(action)
+    const manifest = makeManifest(
+      {
+        ...this.options,
+        maxParallelism: options.maxParallelism,
+        completedAt: environment.clock.now(),
+        enumerators: this.enumeratorSnapshots.get(checkpoint)!,
+        pendingWith: (snapshots) => committers.pendingWith(snapshots),
+      },
+      action,
+    )
     let complete: CompletedCheckpoint
     try {
       complete = await storage.complete(manifest)
@@ -328,42 +322,11 @@ export class Attempt {
     }
     completed.set(checkpoint, complete)
     const bytes = [...action.metrics.values()].reduce((sum, metrics) => sum + metrics.bytes, 0)
-    const durationMs = this.options.environment.clock.now() - action.triggeredAt
+    const durationMs = environment.clock.now() - action.triggeredAt
     const summary: CheckpointSummary = { checkpoint, path: complete.path, durationMs, bytes }
     this.summaries.set(checkpoint, summary)
     emit({ kind: 'checkpoint-completed', ...summary })
     this.decide({ kind: 'manifest-written', checkpoint, ...this.times() })
-  }
-
-  private makeManifest(action: Extract<CoordinatorAction, { kind: 'write-manifest' }>): Manifest {
-    const { job, graph, run, epoch, options, topologyHash, committers, environment } = this.options
-    const { checkpoint, purpose, triggeredAt, snapshots, isFinal } = action
-    const vertices = graph.vertices.map((vertex) => ({
-      vertex: vertex.id,
-      operators: vertex.operators.map(({ operator }) => operator.id),
-      parallelism: vertex.parallelism,
-      tasks: Array.from({ length: vertex.parallelism }, (_, subtask) => snapshots.get(taskId(vertex.id, subtask))!),
-    }))
-    const taskSnapshots = vertices.flatMap(({ tasks }) => tasks)
-    return {
-      format: 'tidemark-checkpoint',
-      version: 1,
-      job: job.plan.job,
-      run,
-      epoch,
-      checkpoint,
-      purpose,
-      triggeredAt,
-      completedAt: environment.clock.now(),
-      topologyHash,
-      plan: job.plan,
-      maxParallelism: options.maxParallelism,
-      vertices,
-      enumerators: this.enumeratorSnapshots.get(checkpoint)!,
-      committables: committers.pendingWith(taskSnapshots),
-      isFinal,
-      files: taskSnapshots.flatMap(({ files }) => files),
-    }
   }
 
   private onComplete(checkpoint: CheckpointId): void {

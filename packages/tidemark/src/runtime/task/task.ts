@@ -8,6 +8,7 @@ import type { AbortReason, AlignmentMetrics, CheckpointListener } from '../input
 import type { Chain } from '../operator/chain.ts'
 import type { FromTaskHost } from '../worker/protocol.ts'
 import { type SnapshotPart, SnapshotWriter } from './snapshot-writer.ts'
+import { TaskSnapshots } from './task-snapshots.ts'
 import { SourceTaskInput } from './source-task-input.ts'
 import type { TaskInput } from './task-input.ts'
 
@@ -63,8 +64,7 @@ export class Task implements CheckpointListener {
   private phaseNow: TaskPhase = 'waiting'
   private readonly mailbox: TaskMessage[] = []
   private readonly controls: Control[] = []
-  private snapshots: { readonly writer: SnapshotWriter; readonly acknowledge: () => void }[] = []
-  private readonly releasing = new Set<Promise<void>>()
+  private readonly snapshots = new TaskSnapshots()
   private lastCheckpoint = 0
   private readonly aborted = new Set<CheckpointId>()
   private watermark: number | null
@@ -122,7 +122,7 @@ export class Task implements CheckpointListener {
     if (message.kind === 'aborted') {
       this.aborted.add(message.checkpoint)
       this.input?.abort(message.checkpoint)
-      this.dropSnapshot(message.checkpoint)
+      this.snapshots.drop(message.checkpoint)
     }
     this.mailbox.push(message)
     this.environment.wake()
@@ -159,7 +159,7 @@ export class Task implements CheckpointListener {
 
   private work(): boolean {
     const isDrained = this.chain.drainOutboxes()
-    const hasWritten = this.stepSnapshots()
+    const hasWritten = this.snapshots.step((writer) => this.onSnapshotFailed(writer))
     if (!this.chain.isAtRest && !this.chain.run()) {
       this.noteBlocked(!isDrained || this.chain.isBlocked)
       return hasWritten
@@ -328,23 +328,7 @@ export class Task implements CheckpointListener {
       const timing = { startDelayMs, alignmentMs: alignment.alignmentMs, syncMs: syncEnd - start, asyncMs, bytes }
       send({ kind: 'acknowledge', attempt, task, checkpoint, snapshot, metrics: timing })
     }
-    this.snapshots.push({ writer, acknowledge })
-  }
-
-  /** Writes a slice of every snapshot under way; true when one has to go on at once. */
-  private stepSnapshots(): boolean {
-    if (this.snapshots.length === 0) return false
-    let hasMore = false
-    for (const entry of this.snapshots) {
-      const progress = entry.writer.step()
-      if (progress === 'more') hasMore = true
-      if (progress === 'more' || progress === 'waiting') continue
-      this.snapshots = this.snapshots.filter((other) => other !== entry)
-      if (progress === 'done') entry.acknowledge()
-      else this.onSnapshotFailed(entry.writer)
-      this.release(entry.writer)
-    }
-    return hasMore
+    this.snapshots.add(writer, acknowledge)
   }
 
   private onSnapshotFailed(writer: SnapshotWriter): void {
@@ -361,16 +345,9 @@ export class Task implements CheckpointListener {
     })
   }
 
-  private dropSnapshot(checkpoint: CheckpointId): void {
-    for (const { writer } of this.snapshots) {
-      if (writer.checkpoint === checkpoint) this.release(writer)
-    }
-    this.snapshots = this.snapshots.filter(({ writer }) => writer.checkpoint !== checkpoint)
-  }
-
   /** Released: the last events leave, then the task goes. */
   private end(): boolean {
-    if (this.snapshots.length > 0) return false
+    if (!this.snapshots.isEmpty) return false
     if (!this.isFlushed) {
       this.isFlushed = true
       this.flushOperators()
@@ -399,12 +376,6 @@ export class Task implements CheckpointListener {
     )
   }
 
-  /** What it has under way must be over before the task is: the next attempt may not meet its files. */
-  private release(writer: SnapshotWriter): void {
-    const released = writer.release().finally(() => this.releasing.delete(released))
-    this.releasing.add(released)
-  }
-
   private rest(): void {
     this.chain.flush()
   }
@@ -418,8 +389,7 @@ export class Task implements CheckpointListener {
   private close(how: { kind: 'finished' | 'canceled' } | { kind: 'failed'; error: unknown }): void {
     if (this.phaseNow === 'closing' || this.phaseNow === 'closed') return
     this.phaseNow = 'closing'
-    for (const { writer } of this.snapshots) this.release(writer)
-    this.snapshots = []
+    this.snapshots.dropAll()
     void this.closeAll().then((closeError) => {
       const { send, attempt, task } = this.environment
       this.phaseNow = 'closed'
@@ -441,7 +411,7 @@ export class Task implements CheckpointListener {
         first ??= error instanceof Error ? error : new Error(String(error))
       }
     }
-    await Promise.all(this.releasing)
+    await this.snapshots.released()
     return first
   }
 }
