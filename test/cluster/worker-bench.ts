@@ -101,8 +101,8 @@ export class WorkerBench {
         ...environment,
         workers: {
           ...threads,
-          start: (worker) => {
-            const thread = threads.start(worker)
+          start: (worker, from, called) => {
+            const thread = threads.start(worker, from, called)
             this.threads.push(thread)
             return thread
           },

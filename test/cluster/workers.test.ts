@@ -161,7 +161,7 @@ describe('a worker that dies', () => {
         if (countdown === null || bench.all('checkpoint-completed').length === 0 || kind === 'attempt-failed') return
         if (--countdown > 0) return
         countdown = kills.shift() ?? null
-        random.pick(bench.threads.slice(-workers)).terminate()
+        void random.pick(bench.threads.slice(-workers)).terminate()
       })
       expect(await handle.result).toMatchObject({ status: 'finished' })
       expectRestoredAfterFailure()

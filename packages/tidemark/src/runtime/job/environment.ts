@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../core/clock.ts'
 import type { FileSystem } from '../../core/file-system.ts'
-import type { WorkerThreads } from '../worker/open-workers.ts'
+import type { WorkerThreads } from '../worker/workers.ts'
 import type { TaskHostOptions } from '../worker/task-host.ts'
 
 /** Everything that a job has of the outside world. Production hands in the real one, the simulator its own. */

@@ -13,10 +13,10 @@ import type {
 } from './contract.ts'
 import { storageFailed } from '../storage/durable-files.ts'
 import { SinkCommitters } from '../sink/sink-committers.ts'
-import { openWorkers, paramsForWorkers } from '../worker/open-workers.ts'
+import { paramsForWorkers, Workers, type WorkersOptions } from '../worker/workers.ts'
 import type { JobEnvironment } from './environment.ts'
 import { JobProgress } from './job-progress.ts'
-import { JobSession, type JobSessionOptions } from './job-session.ts'
+import { JobSession } from './job-session.ts'
 import { prepareStart } from './prepare-start.ts'
 
 /**
@@ -91,14 +91,13 @@ export class JobMaster implements JobHandle {
       const params = await this.definition.resolveParams(this.given.params)
       const job = this.definition.build(params)
       refuseSinksWithoutCheckpoints(job, this.options)
-      await this.environment.files.makeDirectory(directory).catch((error: unknown) => {
-        throw storageFailed(`Creating ${directory}`, directory, error)
-      })
-      const lock = await this.environment.lock(directory)
+      const graph = executionGraph(job.plan, this.options.parallelism)
+      const secret = secretsFrom(this.given.secrets)
+      const workers = await this.makeWorkers({ plan: job.plan, graph, directory, secret }, params)
       try {
-        return await this.runLocked(job, directory, params)
+        return await this.claim(directory, () => this.runClaimed(job, graph, directory, workers, secret))
       } finally {
-        await lock.release()
+        await workers?.close()
       }
     } catch (error) {
       this.progress.fail(error)
@@ -106,13 +105,28 @@ export class JobMaster implements JobHandle {
     }
   }
 
-  private async runLocked(job: BuiltJob, directory: string, params: unknown): Promise<JobResult> {
+  private async claim<T>(directory: string, action: () => Promise<T>): Promise<T> {
+    await this.environment.files.makeDirectory(directory).catch((error: unknown) => {
+      throw storageFailed(`Creating ${directory}`, directory, error)
+    })
+    const lock = await this.environment.lock(directory)
+    try {
+      return await action()
+    } finally {
+      await lock.release()
+    }
+  }
+
+  private async runClaimed(
+    job: BuiltJob,
+    graph: ExecutionGraph,
+    directory: string,
+    workers: Workers | null,
+    secret: (name: string) => string,
+  ): Promise<JobResult> {
     const { environment, options, progress, given } = this
-    const graph = executionGraph(job.plan, options.parallelism)
-    const secret = secretsFrom(given.secrets)
     const { clock, files } = environment
     const warn = (message: string) => progress.emit({ kind: 'warning', message })
-    const workers = await this.workersFor(job, graph, directory, params, secret)
     const start = await prepareStart({
       job,
       graph,
@@ -134,22 +148,18 @@ export class JobMaster implements JobHandle {
     }
   }
 
-  /** Refuses what workers could not load before anything is written. */
-  private async workersFor(
-    job: BuiltJob,
-    graph: ExecutionGraph,
-    directory: string,
+  /** Refuses what workers could not load before anything is written; their threads start while the job's directory is being claimed. */
+  private async makeWorkers(
+    facts: Pick<WorkersOptions, 'plan' | 'graph' | 'directory' | 'secret'>,
     params: unknown,
-    secret: (name: string) => string,
-  ): Promise<JobSessionOptions['workers']> {
+  ): Promise<Workers | null> {
     const { options, environment, given } = this
     const { workers: threads, clock } = environment
     if (options.workers === 0 || threads === undefined) return null
     const sendable = paramsForWorkers(this.job, given.params, params)
-    const module = await threads.module()
-    const { plan } = job
-    const all = { threads, module, params: sendable, plan, graph, options, directory, clock, secret }
-    return (names) => openWorkers(all, names)
+    const workers = new Workers({ ...facts, threads, module: await threads.module(), params: sendable, options, clock })
+    workers.prepare()
+    return workers
   }
 }
 

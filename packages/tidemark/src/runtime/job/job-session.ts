@@ -18,7 +18,7 @@ import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { OpenHosts } from '../worker/host-set.ts'
 import { LocalHost } from '../worker/local-host.ts'
-import type { AttemptNames } from '../worker/open-workers.ts'
+import type { Workers } from '../worker/workers.ts'
 import type { TaskRestore } from '../worker/protocol.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
 import type { CheckpointSummary, JobResult } from './contract.ts'
@@ -37,8 +37,8 @@ export interface JobSessionOptions {
   readonly progress: JobProgress
   readonly start: PreparedStart
   readonly secret: (name: string) => string
-  /** Starts the workers of an attempt; null: tasks run in this thread. */
-  readonly workers: ((names: AttemptNames) => OpenHosts) | null
+  /** null: tasks run in this thread. */
+  readonly workers: Workers | null
 }
 
 /** Runs attempts of one job in this process until one ends well, somebody wants it to stop, or the restart strategy gives up. */
@@ -188,7 +188,7 @@ export class JobSession {
   private openHosts(attempt: AttemptNumber, storage: TaskCheckpointStorage): OpenHosts {
     const { job, environment, options, start, secret, workers } = this.options
     const { run, epoch } = start
-    if (workers !== null) return workers({ run, epoch, attempt })
+    if (workers !== null) return workers.open({ run, epoch, attempt })
     const { clock, files, scheduling, messagesPerTurn } = environment
     return (listenerOf) => [
       new LocalHost(
@@ -253,6 +253,7 @@ export class JobSession {
     progress.emit({ kind: 'attempt-failed', attempt: this.attempts, error: toErrorInfo(error), restartInMs })
     if (decision?.kind !== 'restart') throw this.givenUp(error, decision?.why ?? null)
     progress.setStatus('restarting')
+    this.options.workers?.prepare()
     await new Promise<void>((resolve) => {
       const cancel = environment.clock.schedule(decision.delayMs, resolve)
       this.interruptDelay = () => {

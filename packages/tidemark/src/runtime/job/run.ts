@@ -7,7 +7,7 @@ import { JOB, type JobDefinition } from '../../core/job.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
 import { defaultWorkers } from '../worker/default-workers.ts'
 import { hostedJob } from '../worker/hosted-job.ts'
-import type { WorkerStart } from '../worker/protocol.ts'
+import type { JobModule } from '../worker/protocol.ts'
 import { type SpawnOptions, spawnWorker } from '../worker/spawn.ts'
 import type { JobHandle, RunOptions } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
@@ -15,9 +15,6 @@ import { hostedHandle } from './hosted-handle.ts'
 import { JobMaster } from './job-master.ts'
 import { acquireLock } from './process-lock.ts'
 import { systemClock } from './system-clock.ts'
-
-/** Where a module of a job was loaded from, and the bundle that workers load. */
-export type ModuleOfJob = WorkerStart['module']
 
 /**
  * Starts a job in this process. Options are checked at once (`INVALID_OPTION`); everything that happens later is told by the handle's
@@ -45,7 +42,7 @@ export function run(job: JobDefinition, options: RunOptions = {}): JobHandle {
 export function runModule(
   job: JobDefinition,
   options: RunOptions,
-  module: (() => Promise<ModuleOfJob>) | null,
+  module: (() => Promise<JobModule>) | null,
 ): JobHandle {
   const isInspected = isUnderInspector()
   const workers = defaultWorkers({
@@ -61,18 +58,20 @@ export function runModule(
 }
 
 /** The real world. `module`: what workers load the job from; `spawn`: how they are started. */
-export function nodeEnvironment(module?: () => Promise<ModuleOfJob>, spawn: SpawnOptions = {}): JobEnvironment {
+export function nodeEnvironment(module?: () => Promise<JobModule>, spawn: SpawnOptions = {}): JobEnvironment {
   return {
     clock: systemClock,
     random: systemRandom,
     files: new NodeFileSystem(),
     lock: (directory) => acquireLock(directory),
     messagesPerTurn: Number.POSITIVE_INFINITY,
-    ...(module === undefined ? {} : { workers: { module, start: (worker) => spawnWorker(worker, spawn) } }),
+    ...(module === undefined
+      ? {}
+      : { workers: { module, start: (worker, from, job) => spawnWorker(worker, from, job, spawn) } }),
   }
 }
 
-async function bundleModule(module: string | URL): Promise<ModuleOfJob> {
+async function bundleModule(module: string | URL): Promise<JobModule> {
   const { bundleJob } = await import('../bundle/bundle-job.ts')
   const isUrl = module instanceof URL || module.startsWith('file:')
   return bundleJob(isUrl ? fileURLToPath(module) : module)

@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../core/errors.ts'
 import type { JobDefinition } from '../../core/job.ts'
 import { loadJob } from '../bundle/load-job.ts'
+import type { JobModule } from './protocol.ts'
 
 /** Where `run` of any copy of the package finds out that its thread is a worker of a job that runs already. */
 const HOSTED = Symbol.for('tidemark.hosted-job')
@@ -23,10 +24,7 @@ export function hostedJob(): HostedJob | null {
  * The job of this name out of a module that exports it by default or gives it to `run`. In a worker `run` starts nothing, and what it returns never ends: so a
  * module that goes on with `await handle.result` never finishes loading here, which nobody waits for.
  */
-export function loadHostedJob(
-  module: { readonly entry: string; readonly file: string },
-  name: string,
-): Promise<JobDefinition> {
+export function loadHostedJob(module: JobModule, name: string): Promise<JobDefinition> {
   return new Promise((resolve, reject) => {
     ;(globalThis as Hosting)[HOSTED] = {
       offer: (job) => {

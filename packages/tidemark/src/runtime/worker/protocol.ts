@@ -92,13 +92,17 @@ export type FromWorker =
   /** The last message of a worker in which something was thrown that nobody caught. */
   | { readonly kind: 'crashing'; readonly error: ErrorInfo }
 
+/** Where a job comes from: the bundle, and the file that it was made from. */
+export interface JobModule {
+  readonly entry: string
+  readonly file: string
+}
+
 /** The first message to a worker: everything from which it makes the same job and finds the same files. */
 export interface WorkerStart {
   readonly kind: 'start-worker'
   readonly worker: number
   readonly workers: number
-  /** The bundle, and the file it was made from. */
-  readonly module: { readonly entry: string; readonly file: string }
   /** `resolved` where they survive the way to another thread as they are, else as given. */
   readonly params: { readonly kind: 'resolved' | 'raw'; readonly value: unknown }
   /** What the main thread has built: the worker's own has to be the same. */

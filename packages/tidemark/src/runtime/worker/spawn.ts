@@ -1,9 +1,12 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import type { FromWorker, ToWorker } from './protocol.ts'
+import type { FromWorker, JobModule, ToWorker } from './protocol.ts'
 import type { WorkerThread } from './worker-host.ts'
+import type { ThreadEnd } from './worker-lost.ts'
 
 /** What a worker is told before it runs anything. */
 export interface WorkerData {
+  readonly module: JobModule
+  readonly job: string
   readonly argv: readonly string[]
   readonly hasSourceMaps: boolean
 }
@@ -15,9 +18,9 @@ export interface SpawnOptions {
 }
 
 /** Starts a worker thread of Node. It sees the arguments and the environment of this thread, and writes to the same streams. */
-export function spawnWorker(number: number, options: SpawnOptions = {}): WorkerThread {
+export function spawnWorker(number: number, module: JobModule, job: string, options: SpawnOptions = {}): WorkerThread {
   const { entry = new URL('./worker-main.js', import.meta.url), resourceLimits } = options
-  const workerData: WorkerData = { argv: process.argv, hasSourceMaps: process.sourceMapsEnabled }
+  const workerData: WorkerData = { module, job, argv: process.argv, hasSourceMaps: process.sourceMapsEnabled }
   const worker = new Worker(entry, {
     workerData,
     name: `tidemark worker ${number + 1}`,
@@ -28,29 +31,48 @@ export function spawnWorker(number: number, options: SpawnOptions = {}): WorkerT
 
 class NodeThread implements WorkerThread {
   private readonly worker: Worker
+  private onMessage: ((message: FromWorker) => void) | null = null
+  private onEnd: ((end: ThreadEnd) => void) | null = null
+  /** What came before anybody listened. */
+  private readonly early: FromWorker[] = []
+  private end: ThreadEnd | null = null
   private error: Error | null = null
 
   constructor(worker: Worker) {
     this.worker = worker
+    worker.on('message', (message: FromWorker) => {
+      if (this.onMessage === null) this.early.push(message)
+      else this.onMessage(message)
+    })
+    worker.on('error', (error) => (this.error ??= error instanceof Error ? error : new Error(String(error))))
+    worker.on('exit', (code) => {
+      this.end = endOf(code, this.error)
+      this.onEnd?.(this.end)
+    })
   }
 
   post(message: ToWorker): void {
     this.worker.postMessage(message, message.kind === 'start-worker' ? [message.secrets.port] : undefined)
   }
 
-  listen(onMessage: (message: FromWorker) => void, onEnd: Parameters<WorkerThread['listen']>[1]): void {
-    this.worker.on('message', onMessage)
-    this.worker.on('error', (error) => (this.error ??= error instanceof Error ? error : new Error(String(error))))
-    this.worker.on('exit', (code) => {
-      const { error } = this
-      if (error === null) return onEnd({ kind: 'exited', code })
-      onEnd({ kind: isOutOfMemory(error) ? 'out-of-memory' : 'threw', error })
+  listen(onMessage: (message: FromWorker) => void, onEnd: (end: ThreadEnd) => void): void {
+    // Not before the caller is done.
+    queueMicrotask(() => {
+      for (const message of this.early.splice(0)) onMessage(message)
+      this.onMessage = onMessage
+      this.onEnd = onEnd
+      if (this.end !== null) onEnd(this.end)
     })
   }
 
-  terminate(): void {
-    void this.worker.terminate()
+  terminate(): Promise<unknown> {
+    return this.worker.terminate()
   }
+}
+
+function endOf(code: number, error: Error | null): ThreadEnd {
+  if (error === null) return { kind: 'exited', code }
+  return { kind: isOutOfMemory(error) ? 'out-of-memory' : 'threw', error }
 }
 
 function isOutOfMemory(error: Error): boolean {

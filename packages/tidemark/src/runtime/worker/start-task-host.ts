@@ -1,23 +1,23 @@
 import type { Clock } from '../../core/clock.ts'
 import { TidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
-import type { BuiltJob } from '../../core/job.ts'
+import type { BuiltJob, JobDefinition } from '../../core/job.ts'
 import { FileCheckpointStorage } from '../checkpoint/file-checkpoint-storage.ts'
 import { executionGraph } from '../deploy/execution-graph.ts'
 import { planDifference } from '../deploy/plan-difference.ts'
-import { loadHostedJob } from './hosted-job.ts'
 import type { FromTaskHost, WorkerStart } from './protocol.ts'
 import { ThreadChannels } from './remote-channels.ts'
 import { secretsOverLine } from './secret-line.ts'
 import { TaskHost } from './task-host.ts'
 
-/** Makes the job anew from its bundle, makes sure that it is the same as in the main thread, and a task host for it. */
+/** Builds the job anew, makes sure that it is the same as in the main thread, and a task host for it. */
 export async function startTaskHost(
   start: WorkerStart,
+  loading: Promise<JobDefinition>,
   outside: { readonly clock: Clock; readonly files: FileSystem; readonly send: (message: FromTaskHost) => void },
 ): Promise<TaskHost> {
   const { worker, workers, options, run, epoch, attempt, directory, channels, doorbells } = start
-  const job = await buildJob(start)
+  const job = await buildJob(start, await loading)
   const storage = new FileCheckpointStorage({ files: outside.files, directory, run, epoch }).forAttempt(attempt)
   return new TaskHost({
     ...outside,
@@ -32,8 +32,7 @@ export async function startTaskHost(
   })
 }
 
-async function buildJob({ module, params, plan }: WorkerStart): Promise<BuiltJob> {
-  const definition = await loadHostedJob(module, plan.job)
+async function buildJob({ params, plan }: WorkerStart, definition: JobDefinition): Promise<BuiltJob> {
   const job = definition.build(params.kind === 'resolved' ? params.value : await definition.resolveParams(params.value))
   const difference = planDifference(plan, job.plan)
   if (difference === null) return job
@@ -44,7 +43,7 @@ async function buildJob({ module, params, plan }: WorkerStart): Promise<BuiltJob
     {
       action:
         'Build it from its parameters alone: the time, random numbers, the thread it runs in and counters of the module must not shape it.',
-      context: { job: plan.job, file: module.entry, path },
+      context: { job: plan.job, path },
     },
   )
 }

@@ -12,8 +12,8 @@ export interface WorkerThread {
   post(message: ToWorker): void
   /** Messages that were posted before the end come before it. */
   listen(onMessage: (message: FromWorker) => void, onEnd: (end: ThreadEnd) => void): void
-  /** Ends the thread whatever it does. */
-  terminate(): void
+  /** Ends the thread whatever it does; resolves when it has ended. */
+  terminate(): Promise<unknown>
 }
 
 const NO_METRICS: HostMetrics = { operators: new Map(), sourceRecords: 0, backPressure: 0 }
@@ -62,7 +62,7 @@ export class WorkerHost implements TaskHostLink {
   close(): Promise<void> {
     if (this.hasEnded) return Promise.resolve()
     return new Promise((resolve) => {
-      const cancelTimeout = this.clock.schedule(LEAVE_MS, () => this.thread.terminate())
+      const cancelTimeout = this.clock.schedule(LEAVE_MS, () => void this.thread.terminate())
       this.leaving = { resolve, cancelTimeout }
       this.thread.post({ kind: 'exit' })
     })
@@ -70,7 +70,7 @@ export class WorkerHost implements TaskHostLink {
 
   terminate(): boolean {
     this.wasTerminated = true
-    this.thread.terminate()
+    void this.thread.terminate()
     return true
   }
 

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { assert, toErrorInfo } from '../../core/errors.ts'
 import { systemClock } from '../job/system-clock.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
+import { loadHostedJob } from './hosted-job.ts'
 import {
   type FromTaskHost,
   type FromWorker,
@@ -20,7 +21,7 @@ const METRICS_MS = 200
 
 assert(parentPort !== null, 'this module runs in worker threads only')
 const port = parentPort
-const { argv, hasSourceMaps } = workerData as WorkerData
+const { argv, hasSourceMaps, module, job } = workerData as WorkerData
 process.argv = [...argv]
 if (hasSourceMaps) process.setSourceMapsEnabled(true)
 
@@ -49,8 +50,12 @@ function tellMetricsAgain(): void {
 // Only listens: what becomes of the thread is as without it. The error as Node hands it on has lost its code and causes.
 process.on('uncaughtExceptionMonitor', (error) => tell({ kind: 'crashing', error: toErrorInfo(error) }))
 
+// At once: the job is loaded while the main thread sees to other things.
+const loading = loadHostedJob(module, job)
+loading.catch(() => {})
+
 function become(start: WorkerStart): void {
-  startTaskHost(start, { clock: systemClock, files: new NodeFileSystem(), send: tellOfTask }).then(
+  startTaskHost(start, loading, { clock: systemClock, files: new NodeFileSystem(), send: tellOfTask }).then(
     (started) => {
       host = started
       for (const waiting of early.splice(0)) started.receive(waiting)

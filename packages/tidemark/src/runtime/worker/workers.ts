@@ -8,21 +8,22 @@ import type { JobPlan } from '../../core/plan.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import { remoteChannels, usefulHosts } from '../deploy/placement.ts'
 import type { OpenHosts } from './host-set.ts'
-import type { WorkerStart } from './protocol.ts'
+import type { JobModule, WorkerStart } from './protocol.ts'
 import { makeChannels } from './remote-channels.ts'
 import { answerSecrets, type SecretLine } from './secret-line.ts'
 import { WorkerHost, type WorkerThread } from './worker-host.ts'
 
 /** Worker threads, as the job master gets them from outside. */
 export interface WorkerThreads {
-  /** The module from which workers load the job; `JOB_MODULE`. */
-  module(): Promise<WorkerStart['module']>
-  start(worker: number): WorkerThread
+  /** What workers load the job from; `JOB_MODULE`. */
+  module(): Promise<JobModule>
+  /** Starts a thread that loads the job of this name and waits to be told more. */
+  start(worker: number, module: JobModule, job: string): WorkerThread
 }
 
-export interface OpenWorkersOptions {
+export interface WorkersOptions {
   readonly threads: WorkerThreads
-  readonly module: WorkerStart['module']
+  readonly module: JobModule
   readonly params: WorkerStart['params']
   readonly plan: JobPlan
   readonly graph: ExecutionGraph
@@ -40,29 +41,47 @@ export interface AttemptNames {
 }
 
 /**
- * Starts the workers of one attempt. Always new ones: what an earlier attempt left in a thread (state of modules, timers, half-closed clients, memory) cannot be known, and a restart
- * is to begin where a new process would.
+ * The workers of one job's attempts. Each attempt has new ones: what an earlier attempt left in a thread (state of modules, timers, half-closed clients, memory) cannot be known, and a
+ * restart is to begin where a new process would. That need not cost time: threads start, and load the job, while there is something to wait for.
  */
-export function openWorkers(given: OpenWorkersOptions, names: AttemptNames): OpenHosts {
-  const { threads, graph, options, clock, secret, module, params, plan, directory } = given
-  return (listenerOf) => {
-    const workers = usefulHosts(graph, options.workers)
-    const { ends, doorbells } = makeChannels(remoteChannels(graph, workers), workers, options.channelCapacity)
-    return ends.map((channels, worker) => {
-      const rest = {
-        module,
-        params,
-        plan,
-        options,
-        directory,
-        ...names,
-        channels,
-        doorbells,
-        secrets: secretLine(secret),
-      }
-      const start: WorkerStart = { kind: 'start-worker', worker, workers, ...rest }
-      return new WorkerHost(threads.start(worker), start, clock, listenerOf(worker))
-    })
+export class Workers {
+  private readonly options: WorkersOptions
+  private readonly count: number
+  private prepared: readonly WorkerThread[] | null = null
+
+  constructor(options: WorkersOptions) {
+    this.options = options
+    this.count = usefulHosts(options.graph, options.options.workers)
+  }
+
+  /** Starts the threads of the next attempt. While no task lives. */
+  prepare(): void {
+    const { threads, module, plan } = this.options
+    this.prepared ??= Array.from({ length: this.count }, (_, worker) => threads.start(worker, module, plan.job))
+  }
+
+  /** The hosts of one attempt. */
+  open(names: AttemptNames): OpenHosts {
+    const { graph, options, clock, secret, params, plan, directory } = this.options
+    return (listenerOf) => {
+      this.prepare()
+      const threads = this.prepared!
+      this.prepared = null
+      const workers = this.count
+      const { ends, doorbells } = makeChannels(remoteChannels(graph, workers), workers, options.channelCapacity)
+      const same = { kind: 'start-worker', workers, params, plan, options, directory, ...names, doorbells } as const
+      return threads.map((thread, worker) => {
+        const start = { ...same, worker, channels: ends[worker]!, secrets: secretLine(secret) }
+        return new WorkerHost(thread, start, clock, listenerOf(worker))
+      })
+    }
+  }
+
+  /** There will be no further attempt. */
+  async close(): Promise<void> {
+    const waiting = this.prepared ?? []
+    this.prepared = null
+    await Promise.all(waiting.map((thread) => thread.terminate()))
   }
 }
 
