@@ -93,7 +93,8 @@ export class Attempt {
       files,
       restored: options.enumeratorStates,
       parallelismOf: (operator) => graph.vertices.find((vertex) => vertex.id === operator)!.parallelism,
-      send: (message) => this.hosts.send(message),
+      // What an enumerator hands out may not be fit to be sent; it need not be the one to know.
+      send: (message) => this.guard(() => this.hosts.send(message)),
       fail: (error) => this.fail(error),
     })
   }
