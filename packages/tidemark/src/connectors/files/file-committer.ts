@@ -74,7 +74,9 @@ export class FileCommitter implements Committer {
   async close(): Promise<void> {
     const { files } = this.context
     const names = await files.list(this.directory.pending)
-    if (names !== null && names.length === 0) await files.removeTree(this.directory.pending)
+    if (names === null || names.length > 0) return
+    await files.removeTree(this.directory.pending)
+    await files.syncDirectory(this.directory.path)
   }
 
   private async claim(start: StartKind): Promise<'claim' | 'keep'> {

@@ -259,7 +259,9 @@ export class FileCheckpointStorage implements CheckpointStorage {
         if (!used.has(`${path}/${name}`)) await this.#files.removeTree(`${this.#root}/${path}/${name}`)
       }
     }
-    if ((await this.#files.list(directory))?.length === 0) await this.#files.removeTree(directory)
+    if ((await this.#files.list(directory))?.length !== 0) return
+    await this.#files.removeTree(directory)
+    await this.#files.syncDirectory(this.#root)
   }
 
   /** The manifest goes first, and for good, before anything it names: a crash leaves a checkpoint or residue, never half a checkpoint. */

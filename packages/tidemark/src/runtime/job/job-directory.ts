@@ -28,7 +28,11 @@ export interface JobDirectoryOptions {
 }
 
 /** Go on with the run of the record, or begin a new one, from a checkpoint elsewhere (its path) or from nothing (null). */
-export type RunChoice = { readonly kind: 'continue' } | { readonly kind: 'new'; readonly from: string | null }
+export type RunChoice =
+  | { readonly kind: 'continue' }
+  /** Put away what a finished run left. */
+  | { readonly kind: 'tidy' }
+  | { readonly kind: 'new'; readonly from: string | null }
 
 export interface StartedRun {
   readonly run: RunId
@@ -91,11 +95,11 @@ class FileJobDirectory implements JobDirectory {
       job,
       run: choice.kind === 'new' ? runId(random.hex(12)) : previous!.run,
       epoch: epoch((previous?.epoch ?? 0) + 1),
-      status: 'running',
+      status: choice.kind === 'tidy' ? 'finishing' : 'running',
       from: choice.kind === 'new' ? choice.from : previous!.from,
       updatedAt: now(),
     }
-    assert(choice.kind === 'continue' || record.run !== previous?.run, 'a new run has a new id')
+    assert(choice.kind !== 'new' || record.run !== previous?.run, 'a new run has a new id')
     const started = { run: record.run, epoch: record.epoch }
     await accept?.(started)
     await this.#write(record)

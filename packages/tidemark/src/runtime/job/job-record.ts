@@ -8,7 +8,8 @@ import { JsonPlace } from '../storage/json-shape.ts'
 const FRAME = { format: 'tidemark-job', version: 1 } as const
 export const JOB_RECORD_NAME = 'job.json'
 
-export type RunStatus = 'running' | 'suspended' | 'failed' | 'finished' | 'canceled'
+/** `finishing`: the end is durable, but the process may not have put everything away yet. */
+export type RunStatus = 'running' | 'suspended' | 'failed' | 'finishing' | 'finished' | 'canceled'
 
 /** What is known of a job between its processes: `job.json` in its checkpoint directory. */
 export interface JobRecord {
@@ -35,7 +36,7 @@ export function decodeJobRecord(bytes: Uint8Array, file: string): JobRecord {
     job: place.get('job').string(),
     run: runId(place.get('run').string()),
     epoch: epoch(place.get('epoch').integer(1)),
-    status: place.get('status').oneOf('running', 'suspended', 'failed', 'finished', 'canceled'),
+    status: place.get('status').oneOf('running', 'suspended', 'failed', 'finishing', 'finished', 'canceled'),
     from: place.get('from').nullable((item) => item.string()),
     updatedAt: place.get('updatedAt').number(),
   }

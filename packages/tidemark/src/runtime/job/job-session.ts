@@ -85,6 +85,13 @@ export class JobSession {
   async run(): Promise<JobResult> {
     try {
       await this.committers.start(this.options.start.kind)
+      if (this.options.start.isFinished) {
+        const message = 'the job had finished when its process was killed: what it left is put away'
+        this.options.progress.emit({ kind: 'warning', message })
+        // What had been removed may be back: a removal lasts only once its directory is synced.
+        await this.committers.abortOthers()
+        return await this.finished()
+      }
       return await this.runAttempts()
     } catch (error) {
       await this.endQuietly()
@@ -98,7 +105,7 @@ export class JobSession {
       // Retrying ends when the job is to stop: then what is pending stays in the checkpoint, and the job is not finished.
       if (end.kind === 'finished' && !this.committers.hasPending) {
         const failure = await this.tryFinish()
-        if (failure === null) return this.ended('finished')
+        if (failure === null) return this.finished()
         if (this.wish === null) await this.afterFailure(failure)
       } else if (end.kind === 'failed' && this.wish === null) await this.afterFailure(end.error)
       if (this.wish !== null) return this.stopped(this.wish)
@@ -285,12 +292,21 @@ export class JobSession {
     try {
       // Nothing is pending: the last checkpoint's commits were confirmed before its tasks were released.
       await this.committers.abortOthers()
-      await this.options.start.directory.setStatus('finished')
+      await this.options.start.directory.setStatus('finishing')
+      return null
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error))
     }
+  }
+
+  /** The end is durable: a process that is killed from here on is followed by one that only puts away what is left. */
+  private async finished(): Promise<JobResult> {
     await this.applyRetention('finished')
-    return null
+    const result = await this.ended('finished')
+    await this.orWarn('the next start has nothing to do but to say so', () =>
+      this.options.start.directory.setStatus('finished'),
+    )
+    return result
   }
 
   private async stopped(wish: 'stop' | 'cancel'): Promise<JobResult> {
@@ -360,7 +376,8 @@ export class JobSession {
   /** After a failure for good: the checkpoints stay; what can still be put in order is. */
   private async endQuietly(): Promise<void> {
     try {
-      await this.options.start.directory.setStatus('failed')
+      // A job whose end is durable has not failed, whatever becomes of what it left.
+      if (!this.options.start.isFinished) await this.options.start.directory.setStatus('failed')
     } catch {
       // The error that ended the job is being thrown; the record then still says that it ran, which leads to the same next start.
     }

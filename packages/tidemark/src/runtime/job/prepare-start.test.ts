@@ -42,6 +42,19 @@ function prepare(files: MemoryFileSystem, isFresh: boolean) {
 }
 
 describe('preparing a start', () => {
+  it('only puts away what is left when the process was killed after the end of the job was durable', async () => {
+    const files = new MemoryFileSystem()
+    const first = await prepare(files, false)
+    await first.directory.setStatus('finishing')
+    const second = await prepare(files, false)
+    expect(second).toMatchObject({ isFinished: true, run: first.run, restore: null })
+    expect(second.epoch).toBeGreaterThan(first.epoch)
+    // Killed again meanwhile: still nothing else to do.
+    expect(await prepare(files, false)).toMatchObject({ isFinished: true, run: first.run })
+    await second.directory.setStatus('finished').catch(() => {})
+    expect(await prepare(files, true)).toMatchObject({ isFinished: false })
+  })
+
   it('leaves the record of the job as it was when an output refuses the start', async () => {
     const files = new MemoryFileSystem()
     const { committers, kind } = await prepare(files, false)

@@ -47,11 +47,11 @@ export async function prepareStart(options: {
     isFresh,
     allowDuplicates,
     hasTransactionalSinks: job.plan.operators.some(({ delivery }) => delivery === 'exactly-once'),
-    accept: async (run, restore) => {
+    accept: async (run, restore, isFinished) => {
       // Whatever in the checkpoint has no place in the job; the deal itself is made again for every attempt.
       if (restore !== null) dealOut(restore.manifest, options.graph, options.options)
       committers = options.makeCommitters(run)
-      await committers.check(startKind(restore, isFresh))
+      await committers.check(startKind(run, restore, isFinished, isFresh))
     },
   }
   const start = await startJob(files, directory, request).catch(async (error: unknown) => {
@@ -64,11 +64,17 @@ export async function prepareStart(options: {
     ...start,
     directory,
     committers,
-    kind: startKind(start.restore, isFresh),
+    kind: startKind(start, start.restore, start.isFinished, isFresh),
     topologyHash: topologyHash(job.plan),
   }
 }
 
-function startKind(restore: CompletedCheckpoint | null, isForced: boolean): StartKind {
+function startKind(
+  { run }: StartedRun,
+  restore: CompletedCheckpoint | null,
+  isFinished: boolean,
+  isForced: boolean,
+): StartKind {
+  if (isFinished) return { kind: 'restored', from: run }
   return restore === null ? { kind: 'fresh', isForced } : { kind: 'restored', from: restore.manifest.run }
 }

@@ -26,6 +26,8 @@ export interface StartFacts {
 export type StartDecision =
   /** The same run goes on from its newest checkpoint. */
   | { readonly kind: 'continue'; readonly path: string }
+  /** The run has finished; its process was killed before it had put everything away. That is all that is left to do. */
+  | { readonly kind: 'tidy' }
   /** A new run, from nothing. */
   | { readonly kind: 'new' }
   /** A new run that starts from the checkpoint at `path`, which need not be one of the facts. */
@@ -33,7 +35,7 @@ export type StartDecision =
   | { readonly kind: 'refuse'; readonly error: TidemarkError }
 
 /**
- * How a job starts. Finished and cancelled jobs start afresh as a new run; one that was killed, suspended or has failed goes on from the newest checkpoint of
+ * How a job starts. Finished and cancelled jobs start afresh as a new run (a finished one that was killed while it put things away only does that); one that was killed, suspended or has failed goes on from the newest checkpoint of
  * its run. An older checkpoint is only ever used when the user asks for it, and not with transactional sinks unless duplicates are allowed: what
  * came after it may be committed.
  */
@@ -48,6 +50,7 @@ export function decideStart(facts: StartFacts): StartDecision {
   }
   if (isFresh) return { kind: 'new' }
   if (from !== null) return from.run === previous?.run ? fromOwnRun(facts, previous, from) : newFrom(from.path)
+  if (previous?.status === 'finishing') return { kind: 'tidy' }
   if (previous === null || hasEnded(previous)) return { kind: 'new' }
   return goOn(facts, previous)
 }
@@ -89,7 +92,7 @@ function explainDamage(error: TidemarkError): TidemarkError {
 
 /** Nothing is left to go on with. */
 function hasEnded(record: JobRecord): boolean {
-  return record.status === 'finished' || record.status === 'canceled'
+  return record.status === 'finishing' || record.status === 'finished' || record.status === 'canceled'
 }
 
 function newFrom(path: string): StartDecision {

@@ -15,7 +15,7 @@ export interface StartRequest {
   readonly allowDuplicates: boolean
   readonly hasTransactionalSinks: boolean
   /** Throws when the job cannot start like this; asked before anything is written. */
-  readonly accept?: (started: StartedRun, restore: CompletedCheckpoint | null) => Promise<void>
+  readonly accept?: (started: StartedRun, restore: CompletedCheckpoint | null, isFinished: boolean) => Promise<void>
 }
 
 export interface JobStart {
@@ -24,6 +24,8 @@ export interface JobStart {
   readonly storage: FileCheckpointStorage
   /** null: a fresh start. Its handles are readable through `storage`, wherever the checkpoint lies. */
   readonly restore: CompletedCheckpoint | null
+  /** The run has finished already: only what it left has to be put away. */
+  readonly isFinished: boolean
 }
 
 /**
@@ -47,15 +49,17 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
     from: from === null ? null : toStartCheckpoint(from),
   })
   if (decision.kind === 'refuse') throw decision.error
-  const restore = decision.kind === 'new' ? null : await reading.load(decision.path)
+  const restore = decision.kind === 'new' || decision.kind === 'tidy' ? null : await reading.load(decision.path)
   // Also of what no task will read: nobody shall build on a checkpoint that is damaged.
   if (restore !== null) await reading.verify(restore)
   const started = await directory.startRun(
-    decision.kind === 'continue' ? { kind: 'continue' } : { kind: 'new', from: restore?.path ?? null },
-    async (run) => request.accept?.(run, restore),
+    decision.kind === 'continue' || decision.kind === 'tidy'
+      ? { kind: decision.kind }
+      : { kind: 'new', from: restore?.path ?? null },
+    async (run) => request.accept?.(run, restore, decision.kind === 'tidy'),
   )
   const storage = new FileCheckpointStorage({ files, directory: directory.path, ...started })
-  return { ...started, storage, restore }
+  return { ...started, storage, restore, isFinished: decision.kind === 'tidy' }
 }
 
 /** Damage is a fact for the decision; anything else that fails ends the start. */

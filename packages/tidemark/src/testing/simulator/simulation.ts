@@ -347,18 +347,21 @@ class Simulation {
   /** No process lives: what can be seen from outside must be right. */
   private async atRest(why: string): Promise<void> {
     this.trace(`at rest: ${why}`)
-    if (!this.isOver && this.isRecordedAsFinished()) {
-      // Killed between the durable end of the job and that of its process: nothing is left to run, but things may lie about.
+    const recorded = this.recordedStatus()
+    if (!this.isOver && recorded === 'finished') {
+      // Killed between the last word of the job and the end of its process: everything had been put away.
       this.trace('the job had finished')
       this.isOver = true
-      this.isTidy = false
     }
+    // From its durable end on, a job removes its checkpoints: the next process goes on with that.
+    if (recorded === 'finishing') this.newestComplete = null
     await this.checkCheckpoints()
     if (this.world.violation === null) this.scenario.checkAtRest?.()
   }
 
-  private isRecordedAsFinished(): boolean {
-    return /"status":"finished"/.test(this.machine.disk.text(`${this.world.checkpointDirectory}/job.json`) ?? '')
+  private recordedStatus(): string | undefined {
+    const record = this.machine.disk.text(`${this.world.checkpointDirectory}/job.json`) ?? ''
+    return /"status":"(\w+)"/.exec(record)?.[1]
   }
 
   private async checkCheckpoints(): Promise<void> {
