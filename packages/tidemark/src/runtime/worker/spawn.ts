@@ -24,6 +24,8 @@ export function spawnWorker(number: number, module: JobModule, job: string, opti
   const worker = new Worker(entry, {
     workerData,
     name: `tidemark worker ${number + 1}`,
+    // That of the main program alone: a worker is a file.
+    execArgv: process.execArgv.filter((argument) => !argument.startsWith('--input-type')),
     ...(resourceLimits === undefined ? {} : { resourceLimits }),
   })
   return new NodeThread(worker)
