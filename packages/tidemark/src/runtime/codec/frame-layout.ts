@@ -16,7 +16,7 @@ export const FRAME = {
 export const COLUMN = {
   /** One value/1 that stands for all rows; primitives only. */
   constant: 1,
-  /** A double, the base; per row an unsigned offset of 1, 2 or 4 bytes. */
+  /** A double, the base; per row an unsigned offset of 1, 2 or 4 bytes. `integers32`: all values are 32-bit integers. */
   integers8: 2,
   integers16: 3,
   integers32: 4,
@@ -35,6 +35,8 @@ export const COLUMN = {
   variants: 11,
   /** Value/1 for each row. */
   general: 12,
+  /** As `integers32`, values beyond. */
+  wideIntegers32: 13,
 } as const
 
 /** Objects and tuples that are nested deeper take the general path. */

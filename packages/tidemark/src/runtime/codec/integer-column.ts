@@ -6,9 +6,9 @@ export function writeIntegers(values: readonly unknown[], frame: FrameBuffer): b
   const range = rangeOf(values)
   if (range === null || range.most - range.least > 0xffff_ffff) return false
   const { length: rows } = values
-  const { least } = range
-  const width = range.most - least < 0x100 ? 1 : range.most - least < 0x1_0000 ? 2 : 4
-  frame.word(width === 1 ? COLUMN.integers8 : width === 2 ? COLUMN.integers16 : COLUMN.integers32)
+  const { least, most } = range
+  const width = most - least < 0x100 ? 1 : most - least < 0x1_0000 ? 2 : 4
+  frame.word(width === 1 ? COLUMN.integers8 : width === 2 ? COLUMN.integers16 : kindOf32(least, most))
   frame.double(least)
   frame.reserve(rows * width)
   const numbers = values as readonly number[]
@@ -18,6 +18,10 @@ export function writeIntegers(values: readonly unknown[], frame: FrameBuffer): b
   frame.end += rows * width
   frame.align(4)
   return true
+}
+
+function kindOf32(least: number, most: number): number {
+  return least === (least | 0) && most === (most | 0) ? COLUMN.integers32 : COLUMN.wideIntegers32
 }
 
 function offsets(

@@ -25,6 +25,7 @@ export function createDoorbell(bits: number): SharedArrayBuffer {
  */
 export class Doorbell {
   private readonly words: Int32Array<SharedArrayBuffer>
+  private onRing: ((bit: number) => void) | null = null
 
   constructor(memory: SharedArrayBuffer) {
     this.words = new Int32Array(memory)
@@ -40,24 +41,22 @@ export class Doorbell {
     if ((Atomics.or(words, word, mask) & mask) === 0) this.wake()
   }
 
-  /**
-   * Calls `onRing` in turns of the event loop, in the thread that this is called in: the only listener. What it throws goes to the event loop.
-   */
+  /** Calls `onRing` in turns of the event loop of this thread, the only listener. What it throws goes to the event loop. */
   listen(onRing: (bit: number) => void, clock: Pick<Clock, 'defer'>): Cancel {
-    let isCanceled = false
+    this.onRing = onRing
     let quietTurns = 0
     let cancelTurn: Cancel
     const turn = (): void => {
-      if (isCanceled) return
+      if (this.onRing === null) return
       quietTurns = this.hasNews() ? 0 : quietTurns + 1
       // The next turn is asked for first: the listener may throw.
       if (quietTurns <= QUIET_TURNS) cancelTurn = clock.defer(turn)
       else sleep()
-      if (quietTurns === 0) this.deliver(onRing)
+      this.poll()
     }
     const onWoken = (): void => {
       quietTurns = 0
-      if (!isCanceled) cancelTurn = clock.defer(turn)
+      if (this.onRing !== null) cancelTurn = clock.defer(turn)
     }
     const sleep = (): void => {
       Atomics.store(this.words, STATE, ASLEEP)
@@ -68,10 +67,27 @@ export class Doorbell {
     }
     cancelTurn = clock.defer(turn)
     return () => {
-      isCanceled = true
+      this.onRing = null
       cancelTurn()
       // Lets go of the promise that waits.
       this.wake()
+    }
+  }
+
+  /**
+   * In the listening thread: delivers at once what was rung. For a thread whose turns are long, between two steps of its work: it costs a read of memory that rarely
+   * changes, and a neighbour that was just given room or data need not wait for the end of the turn.
+   */
+  poll(): void {
+    const { words, onRing } = this
+    if (onRing === null) return
+    for (let word = FIRST_WORD; word < words.length; word++) {
+      let bits = Atomics.load(words, word) === 0 ? 0 : Atomics.exchange(words, word, 0)
+      while (bits !== 0) {
+        const bit = 31 - Math.clz32(bits & -bits)
+        bits &= bits - 1
+        onRing((word - FIRST_WORD) * 32 + bit)
+      }
     }
   }
 
@@ -84,17 +100,5 @@ export class Doorbell {
     const { words } = this
     for (let word = FIRST_WORD; word < words.length; word++) if (Atomics.load(words, word) !== 0) return true
     return false
-  }
-
-  private deliver(onRing: (bit: number) => void): void {
-    const { words } = this
-    for (let word = FIRST_WORD; word < words.length; word++) {
-      let bits = Atomics.load(words, word) === 0 ? 0 : Atomics.exchange(words, word, 0)
-      while (bits !== 0) {
-        const bit = 31 - Math.clz32(bits & -bits)
-        bits &= bits - 1
-        onRing((word - FIRST_WORD) * 32 + bit)
-      }
-    }
   }
 }

@@ -14,6 +14,8 @@ export interface SchedulerOptions {
   readonly stepsPerTurn: number
   /** Which of `count` runnable ones is next: 0 is the one that waits longest. */
   readonly pick: (count: number) => number
+  /** Called between two steps: news from other threads (`Doorbell.poll`) need not wait for the end of the turn. */
+  readonly poll?: () => void
 }
 
 /**
@@ -58,7 +60,7 @@ export class Scheduler {
   }
 
   private turn(): void {
-    const { clock, sliceMs, stepsPerTurn, pick } = this.options
+    const { clock, sliceMs, stepsPerTurn, pick, poll } = this.options
     const deadline = clock.monotonic() + sliceMs
     for (let steps = 0; steps < stepsPerTurn && this.queue.length > 0; steps++) {
       const entry = this.take(pick(this.queue.length))
@@ -68,6 +70,7 @@ export class Scheduler {
         entry.isQueued = true
         this.queue.push(entry)
       }
+      poll?.()
       if (clock.monotonic() >= deadline) return
     }
   }
