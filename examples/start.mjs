@@ -151,7 +151,7 @@ async function report({ kills, words, elapsedMs, durations }) {
   tell('\nMost frequent words')
   for (const [word, count] of frequent) tell(`  ${word.padEnd(8)}${number(count).padStart(10)}`)
   tell(
-    `\nSpeed        ${number((words * 1000) / elapsedMs)} words/s in one thread (${number(words)} in ${(elapsedMs / 1000).toFixed(1)} s)`,
+    `\nSpeed        ${number((words * 1000) / elapsedMs)} words/s (${number(words)} in ${(elapsedMs / 1000).toFixed(1)} s)`,
   )
   tell(
     `Checkpoints  ${durations.length}, median ${sorted[sorted.length >> 1] ?? 0} ms, in ${CHECKPOINTS} (a job that has finished keeps none)`,
