@@ -3,7 +3,10 @@ import { valueCodec } from '../../core/value-codec.ts'
 import { corrupt, type FrameReader } from './frame-buffer.ts'
 import { COLUMN, MAX_COLUMN_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
 import { RecordShapes } from './record-shape.ts'
-import { StringCache } from './string-cache.ts'
+import { makeText, StringCache } from './string-cache.ts'
+
+/** So many strings of a column are looked for in the cache; when less than a quarter is found, the others are not. */
+const CACHE_TRIAL = 32
 
 /** Reads what a `ColumnEncoder` wrote. One per thread: it remembers shapes and short strings. */
 export class ColumnDecoder {
@@ -75,13 +78,17 @@ export class ColumnDecoder {
     const { bytes } = frame
     // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
     const values: string[] = new Array(rows)
+    const { strings } = this
+    strings.hits = 0
+    let isCached = true
     let { at } = reader
     for (let row = 0; row < rows; row++) {
       const length = bytes[lengthsAt + row]!
       const from = at
       at += (length + 3) & ~3
       if (at > frame.end) throw corrupt('a text is cut off')
-      values[row] = this.strings.read(frame, from, length)
+      if (row === CACHE_TRIAL) isCached = strings.hits >= CACHE_TRIAL / 4
+      values[row] = isCached ? strings.read(frame, from, length) : makeText(frame, from, length)
     }
     reader.at = at
     return values
