@@ -12,6 +12,8 @@ export interface JobEnvironment {
   lock(directory: string): Promise<{ release(): Promise<void> | void }>
   /** Threads for tasks; absent: all tasks run in the calling thread. */
   readonly workers?: WorkerThreads
+  /** Into how many task hosts of this thread tasks are placed, where there are no worker threads; 1 by default. For the simulator. */
+  readonly localHosts?: number
   readonly scheduling?: NonNullable<TaskHostOptions['scheduling']>
   /** Messages that one link delivers in one turn of the event loop. */
   readonly messagesPerTurn: number

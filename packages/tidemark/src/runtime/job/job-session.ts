@@ -17,7 +17,7 @@ import { type JobEnd, retentionAtEnd } from '../checkpoint/retention-policy.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { OpenHosts } from '../worker/host-set.ts'
-import { LocalHost } from '../worker/local-host.ts'
+import { openLocalHosts } from '../worker/local-hosts.ts'
 import type { Workers } from '../worker/workers.ts'
 import type { TaskRestore } from '../worker/protocol.ts'
 import { Attempt, type AttemptEnd } from './attempt.ts'
@@ -196,25 +196,20 @@ export class JobSession {
     const { job, environment, options, start, secret, workers } = this.options
     const { run, epoch } = start
     if (workers !== null) return workers.open({ run, epoch, attempt })
-    const { clock, files, scheduling, messagesPerTurn } = environment
-    return (listenerOf) => [
-      new LocalHost(
-        {
-          job,
-          graph: this.graph,
-          options,
-          run,
-          epoch,
-          clock,
-          files,
-          storageOf: () => storage,
-          secret,
-          ...(scheduling === undefined ? {} : { scheduling }),
-        },
-        messagesPerTurn,
-        listenerOf(0),
-      ),
-    ]
+    const { clock, files, scheduling, messagesPerTurn, localHosts = 1 } = environment
+    const host = {
+      job,
+      graph: this.graph,
+      options,
+      run,
+      epoch,
+      clock,
+      files,
+      storageOf: () => storage,
+      secret,
+      ...(scheduling === undefined ? {} : { scheduling }),
+    }
+    return openLocalHosts(host, messagesPerTurn, localHosts)
   }
 
   /** One coordinator for the whole session: ids of checkpoints are never used twice. */

@@ -44,7 +44,7 @@ export class SinkOperator implements Operator {
    */
   snapshot(checkpoint: CheckpointId): OperatorSnapshotting {
     this.prepared.set(checkpoint, this.prepare(checkpoint))
-    return { committables: Promise.all(this.prepared.values()).then((lists) => lists.flat()) }
+    return { committables: allPrepared([...this.prepared.values()]) }
   }
 
   notifyComplete(checkpoint: CheckpointId): void {
@@ -83,4 +83,12 @@ export class SinkOperator implements Operator {
       })
     }
   }
+}
+
+/** Settles when all have, also when one fails: what the others still do must not reach into the time of the next attempt. */
+async function allPrepared(
+  prepared: readonly Promise<readonly PreparedCommittable[]>[],
+): Promise<readonly PreparedCommittable[]> {
+  await Promise.allSettled(prepared)
+  return (await Promise.all(prepared)).flat()
 }

@@ -29,8 +29,9 @@ export class TaskSnapshots {
       if (progress === 'more' || progress === 'waiting') continue
       this.underway = this.underway.filter((other) => other !== entry)
       if (progress === 'done') entry.acknowledge()
-      else onFailed(entry.writer)
       this.release(entry.writer)
+      // Last: it throws when the attempt is to fail, and then other pre-commits of this snapshot are still to be waited for.
+      if (progress === 'failed') onFailed(entry.writer)
     }
     return hasMore
   }

@@ -28,12 +28,17 @@ export interface SharedChannels {
 
 /** A ring's credit is counted in bytes: this many for each record of a channel's capacity. */
 const BYTES_PER_RECORD = 128
-const LEAST_RING_BYTES = 4096
+const LEAST_RING_BYTES = 64
 const MOST_RING_BYTES = 1 << 24
 
-/** Makes the channels of one attempt. `capacity`: what one channel between two tasks holds, in records of common size. */
+/** The size of the ring of a channel that is to hold `capacity` records of common size. */
+export function ringBytes(capacity: number): number {
+  return Math.min(MOST_RING_BYTES, Math.max(LEAST_RING_BYTES, capacity * BYTES_PER_RECORD))
+}
+
+/** Makes the channels of one attempt. */
 export function makeChannels(channels: readonly RemoteChannel[], workers: number, capacity: number): SharedChannels {
-  const bytes = Math.min(MOST_RING_BYTES, Math.max(LEAST_RING_BYTES, capacity * BYTES_PER_RECORD))
+  const bytes = ringBytes(capacity)
   const ends: WorkerChannel[][] = Array.from({ length: workers }, () => [])
   for (const { id, fromHost, toHost } of channels) {
     const ring = createRing(bytes)

@@ -14,6 +14,8 @@ export interface SimulatedMachineOptions {
   readonly onOperation?: (operation: FileOperation) => FileFault | undefined
   /** Virtual milliseconds that an operation on the disk waits besides its turn. Default: none. */
   readonly storageDelayMs?: () => number
+  /** Into how many task hosts the tasks of a job are placed; 1 by default. */
+  readonly localHosts?: number
 }
 
 /**
@@ -27,10 +29,12 @@ export class SimulatedMachine {
   readonly clock: SimulatedClock
   private readonly random: SeededRandom
   private readonly schedulingRandom: SeededRandom
+  private readonly localHosts: number
   private readonly crashRandom: SeededRandom
   private readonly locks = new Set<string>()
 
-  constructor({ random, onOperation, storageDelayMs = () => 0 }: SimulatedMachineOptions) {
+  constructor({ random, onOperation, storageDelayMs = () => 0, localHosts = 1 }: SimulatedMachineOptions) {
+    this.localHosts = localHosts
     this.random = random.fork()
     this.schedulingRandom = random.fork()
     this.crashRandom = random.fork()
@@ -65,6 +69,7 @@ export class SimulatedMachine {
         }),
       messagesPerTurn: 1,
       scheduling: { random: this.schedulingRandom, stepsPerTurn: 1 },
+      localHosts: this.localHosts,
     }
   }
 
