@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { JobEvent, RunOptions } from '../../packages/tidemark/src/runtime/job/contract.ts'
 import { SeededRandom } from '../../packages/tidemark/src/testing/simulator/seeded-random.ts'
 import { residue, WorkerBench, WorkerPrograms } from './worker-bench.ts'
-import { KEYS, type KeepingParams, RULES } from './worker-jobs/keeping.ts'
+import { KEYS, type KeepingParams, RULES, SPREAD } from './worker-jobs/keeping.ts'
 import type { WorkerProcessOrder } from './worker-process.ts'
 
 const RECORDS = 4200
@@ -80,7 +80,14 @@ async function expectEffectsOnce(): Promise<void> {
     expect(last, `key ${key}`).toEqual([key, mine.reduce((sum, number) => sum + number, 0), RULES.length])
   }
   expect(sorted(await bench.lines<number>('kept'))).toEqual(numbers)
-  expect(sorted(await bench.lines<number>('known'))).toEqual(numbers.slice(0, KEYS))
+  const known = await bench.lines<readonly [number, number]>('known')
+  const spread = numbers.filter((number) => number % SPREAD === 0)
+  expect(sorted([...new Set(known.map(([, number]) => number))])).toEqual(spread)
+  // What was in the list at the last restore, every task has.
+  const tasks = new Set(known.map(([task]) => task))
+  const knownToAll = spread.filter((number) => known.filter(([, one]) => one === number).length === tasks.size)
+  expect(tasks.size).toBeGreaterThan(1)
+  expect(knownToAll.length).toBeGreaterThan(20)
   for (const output of ['ruled', 'kept', 'known']) expect(await residue(`${bench.folder}/${output}`)).toEqual([])
 }
 

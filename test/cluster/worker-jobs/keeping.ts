@@ -4,6 +4,8 @@ import { anyParams, stripedNumbers } from './kit.ts'
 
 export const RULES = ['even', 'odd'] as const
 export const KEYS = 42
+/** Each so many-th number is in the union list: all tasks hold some. */
+export const SPREAD = 25
 
 export interface KeepingParams {
   readonly folder: string
@@ -37,14 +39,15 @@ export default defineJob({
     ruled.to('ruled-out', jsonLines(`${folder}/ruled`))
     const { kept, known } = numbers.rebalance().process('keep', {
       state: { mine: list<number>(), all: list<number>({ redistribution: 'union' }) },
-      outputs: { kept: output<number>(), known: output<number>() },
+      outputs: { kept: output<number>(), known: output<readonly [number, number]>() },
       onRecord(number: number, { state }) {
         state.mine.push(number)
-        if (number < KEYS) state.all.push(number)
+        // After a restore every task has all of them: what it has twice is put together, or the list would grow with each.
+        if (number % SPREAD === 0) state.all.replace(new Set([...state.all, number]))
       },
       onEnd({ state, emit, subtask }) {
         for (const number of state.mine) emit.kept(number)
-        if (subtask === 0) for (const number of new Set(state.all)) emit.known(number)
+        for (const number of new Set(state.all)) emit.known([subtask, number])
       },
     })
     kept.to('kept-out', jsonLines(`${folder}/kept`))
