@@ -1,0 +1,122 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { RunResult, Subject } from './compare.ts'
+import { measure } from './measure.ts'
+
+/** `npm run` starts in the root of the workspace. */
+export const ROOT = process.cwd()
+const CLI = join(ROOT, 'packages/tidemark/bin/tidemark.js')
+const FLINK = join(ROOT, 'node_modules/.cache/flink-peer')
+const FLINK_PROJECT = join(ROOT, 'benchmarks/peers/flink')
+
+export interface TidemarkRun {
+  /** Path of the job file. */
+  readonly job: string
+  readonly parallelism: number
+  readonly workers: number
+  readonly checkpointInterval: string
+  /** What the operator `counts` must have taken in: fewer or more is a wrong result. */
+  readonly counted: number
+  readonly jobArguments?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Runs a job file as users do; the time is that of the whole process. */
+export async function runTidemark(options: TidemarkRun): Promise<RunResult> {
+  const { job, parallelism, workers, checkpointInterval, counted, jobArguments = [], env = {} } = options
+  const checkpoints = await mkdtemp(join(tmpdir(), 'bench-checkpoints-'))
+  try {
+    const own = [
+      '--parallelism',
+      `${parallelism}`,
+      '--workers',
+      `${workers}`,
+      '--checkpoint-interval',
+      checkpointInterval,
+    ]
+    const argv = [
+      process.execPath,
+      CLI,
+      'run',
+      job,
+      ...own,
+      '--checkpoint-dir',
+      checkpoints,
+      '--json',
+      '--',
+      ...jobArguments,
+    ]
+    const measured = await measure({ argv, env })
+    const actual = countedBy(measured.stdout)
+    if (actual !== counted) throw new Error(`${job} counted ${actual} records, not ${counted}`)
+    return { ...measured, seconds: measured.wallSeconds }
+  } finally {
+    await rm(checkpoints, { recursive: true, force: true })
+  }
+}
+
+interface ResultEvent {
+  readonly kind: string
+  readonly metrics?: { readonly operators: readonly { readonly operator: string; readonly recordsIn: number }[] }
+}
+
+function countedBy(stdout: string): number | undefined {
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as ResultEvent)
+  const result = events.find((event) => event.kind === 'result')
+  return result?.metrics?.operators.find(({ operator }) => operator === 'counts')?.recordsIn
+}
+
+/** A loop written by hand, without any of what a stream processor promises; the time is that of the whole process. */
+export function handWritten(name: string, program: string, ...rest: readonly string[]): Subject {
+  const argv = [process.execPath, join(ROOT, 'benchmarks/peers', program), ...rest]
+  return {
+    name,
+    async run() {
+      const measured = await measure({ argv })
+      return { ...measured, seconds: measured.wallSeconds }
+    },
+  }
+}
+
+/** Whether Java and Maven are here; builds the Flink peer when it is not built yet. */
+export function hasFlink(): boolean {
+  if (process.argv.includes('--no-flink')) return false
+  if (existsSync(join(FLINK, 'lib')) && existsSync(join(FLINK, 'target/flink-peer-1.jar'))) return true
+  const goals = ['package', 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${FLINK}/lib`]
+  const { status } = spawnSync('mvn', ['-q', '-B', '-f', FLINK_PROJECT, ...goals], { stdio: 'inherit' })
+  if (status !== 0) console.log('Without the Flink peer: it needs Maven and Java 17.')
+  return status === 0
+}
+
+const OPENED = ['java.util', 'java.lang', 'java.time', 'java.net', 'java.nio', 'java.util.concurrent']
+
+/** Flink in one process with a warm JVM: time and CPU are those of its second job, from the first record to the last. */
+export function flink(name: string, parallelism: number, ...rest: readonly string[]): Subject {
+  const opens = OPENED.map((module) => `--add-opens=java.base/${module}=ALL-UNNAMED`)
+  const classes = `${FLINK}/target/flink-peer-1.jar:${FLINK}/lib/*`
+  const argv = ['java', '-Xmx4g', ...opens, '-cp', classes, 'bench.Peer', '--parallelism', `${parallelism}`, ...rest]
+  return {
+    name,
+    async run() {
+      const { stdout, peakRssMegabytes } = await measure({ argv })
+      const { seconds, cpuSeconds } = JSON.parse(stdout.trim()) as { seconds: number; cpuSeconds: number }
+      return { seconds, cpuSeconds, peakRssMegabytes }
+    },
+  }
+}
+
+/** `--name value` among the arguments of a benchmark. */
+export function numberArgument(name: string, otherwise: number): number {
+  const index = process.argv.indexOf(`--${name}`)
+  return index === -1 ? otherwise : Number(process.argv[index + 1])
+}
+
+export function jobFile(name: string): string {
+  return resolve(ROOT, 'benchmarks/jobs', `${name}.ts`)
+}
