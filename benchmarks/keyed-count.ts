@@ -30,7 +30,7 @@ for (const keys of [1000, 1_000_000]) {
       tidemark(2, 2),
       tidemark(1, 1),
       handWritten('a Map', 'keyed-count.mjs', ...size),
-      ...(withFlink ? [flink('warm Flink p=2', 2, '--workload', 'keyed-count', ...size)] : []),
+      ...(withFlink ? [flink('warm Flink p=2', 2, records, '--workload', 'keyed-count', ...size)] : []),
     ],
     rounds,
   })

@@ -27,7 +27,7 @@ await compare({
     { name: 'tidemark p=2 on 2 workers', run: tidemark(2) },
     { name: 'tidemark p=1 on a worker', run: tidemark(1) },
     handWritten('chunks, split and a Map', 'word-count.mjs', ...input),
-    ...(hasFlink() ? [flink('warm Flink p=2', 2, '--workload', 'word-count', ...input)] : []),
+    ...(hasFlink() ? [flink('warm Flink p=2', 2, words, '--workload', 'word-count', ...input)] : []),
   ],
   rounds,
 })

@@ -96,19 +96,33 @@ export function hasFlink(): boolean {
 
 const OPENED = ['java.util', 'java.lang', 'java.time', 'java.net', 'java.nio', 'java.util.concurrent']
 
-/** Flink in one process with a warm JVM: time and CPU are those of its second job, from the first record to the last. */
-export function flink(name: string, parallelism: number, ...rest: readonly string[]): Subject {
+/**
+ * Flink in one process with a warm JVM: time and CPU are those of its second job, the time from the first record to the last. `counted` as in `TidemarkRun`.
+ */
+export function flink(name: string, parallelism: number, counted: number, ...rest: readonly string[]): Subject {
   const opens = OPENED.map((module) => `--add-opens=java.base/${module}=ALL-UNNAMED`)
-  const classes = `${FLINK}/target/flink-peer-1.jar:${FLINK}/lib/*`
-  const argv = ['java', '-Xmx4g', ...opens, '-cp', classes, 'bench.Peer', '--parallelism', `${parallelism}`, ...rest]
+  const java = ['java', '-Xmx4g', ...opens, '-cp', `${FLINK}/target/flink-peer-1.jar:${FLINK}/lib/*`, 'bench.Peer']
   return {
     name,
     async run() {
-      const { stdout, peakRssMegabytes } = await measure({ argv })
-      const { seconds, cpuSeconds } = JSON.parse(stdout.trim()) as { seconds: number; cpuSeconds: number }
-      return { seconds, cpuSeconds, peakRssMegabytes }
+      const checkpoints = await mkdtemp(join(tmpdir(), 'bench-checkpoints-'))
+      try {
+        const argv = [...java, '--checkpoints', checkpoints, '--parallelism', `${parallelism}`, ...rest]
+        const { stdout, peakRssMegabytes } = await measure({ argv })
+        const { records, ...taken } = JSON.parse(stdout.trim()) as FlinkResult
+        if (records !== counted) throw new Error(`Flink counted ${records} records, not ${counted}`)
+        return { ...taken, peakRssMegabytes }
+      } finally {
+        await rm(checkpoints, { recursive: true, force: true })
+      }
     },
   }
+}
+
+interface FlinkResult {
+  readonly records: number
+  readonly seconds: number
+  readonly cpuSeconds: number
 }
 
 /** `--name value` among the arguments of a benchmark. */

@@ -2,18 +2,19 @@ package bench;
 
 import com.sun.management.OperatingSystemMXBean;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
 /**
- * Runs a workload on Flink inside this process: once to warm the JVM up, then {@code --rounds} times. Each prints one line of JSON.
+ * Runs a workload on Flink inside this process: once to warm the JVM up, then {@code --rounds} times (once). Each
+ * of these prints one line of JSON.
  *
- * <pre>java … bench.Peer --workload keyed-count --records 20000000 --keys 1000 --parallelism 2
- * java … bench.Peer --workload word-count --input words.txt --parallelism 2</pre>
+ * <pre>java … bench.Peer --workload keyed-count --records 20000000 --keys 1000 --parallelism 2 --checkpoints DIRECTORY
+ * java … bench.Peer --workload word-count --input words.txt --parallelism 2 --checkpoints DIRECTORY</pre>
  */
 public final class Peer {
   private Peer() {}
@@ -23,7 +24,7 @@ public final class Peer {
     for (int index = 0; index + 1 < args.length; index += 2) options.put(args[index].substring(2), args[index + 1]);
     int parallelism = Integer.parseInt(options.getOrDefault("parallelism", "2"));
     int rounds = Integer.parseInt(options.getOrDefault("rounds", "1"));
-    Path checkpoints = Files.createTempDirectory("flink-peer-");
+    Path checkpoints = Path.of(options.get("checkpoints"));
     OperatingSystemMXBean system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     for (int round = 0; round <= rounds; round++) {
       System.gc();
@@ -39,7 +40,11 @@ public final class Peer {
       double cpuSeconds = (system.getProcessCpuTime() - cpuBefore) / 1e9;
       if (round > 0)
         System.out.printf(
-            "{\"records\":%d,\"seconds\":%.3f,\"cpuSeconds\":%.3f}%n", counted, Stopwatch.seconds(), cpuSeconds);
+            Locale.ROOT,
+            "{\"records\":%d,\"seconds\":%.3f,\"cpuSeconds\":%.3f}%n",
+            counted,
+            Stopwatch.seconds(),
+            cpuSeconds);
     }
   }
 
