@@ -28,7 +28,12 @@ export interface Comparison {
 export async function compare({ title, units, subjects, rounds }: Comparison): Promise<void> {
   const results = subjects.map((): RunResult[] => [])
   for (let round = 0; round < rounds; round++) {
-    for (const [index, { run }] of subjects.entries()) results[index]!.push(await run())
+    for (const [index, { name, run }] of subjects.entries()) {
+      const result = await run()
+      results[index]!.push(result)
+      // So that something is known of a comparison that is broken off.
+      console.error(`round ${round + 1}, ${name}: ${describe([result], units)}`)
+    }
   }
   console.log(`\n${title}, ${rounds} rounds: median (least–greatest)`)
   for (const [index, { name }] of subjects.entries()) console.log(`  ${name}: ${describe(results[index]!, units)}`)

@@ -10,8 +10,9 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 }
 
-/** `median (least–greatest)` */
+/** `median (least–greatest)`, or the value alone. */
 export function spread(values: readonly number[], digits = 2): string {
+  if (values.length === 1) return values[0]!.toFixed(digits)
   const [least, greatest] = [Math.min(...values), Math.max(...values)]
   return `${median(values).toFixed(digits)} (${least.toFixed(digits)}–${greatest.toFixed(digits)})`
 }
