@@ -190,7 +190,8 @@ describe.each([...BUFFERS, TRACKER])('%s', (_, make) => {
 describe.each(BUFFERS)('%s', (_, make) => {
   it('delivers nothing of a channel between its barrier and the end of that checkpoint; a trigger finds no channel blocked (I3)', () => {
     fc.assert(
-      fc.property(wildInput, (input) => {
+      // Every channel ends: a gate that ends in the middle of an alignment reports no abort (Flink 1.4), so nothing separates what comes after.
+      fc.property(wildEndingInput, (input) => {
         const { effects } = run(input, make)
         for (const [at, effect] of effects.entries()) {
           if (effect.kind === 'trigger') expect(effect.blocked).toEqual([])
