@@ -1,7 +1,7 @@
 import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import { corrupt, type FrameReader } from './frame-buffer.ts'
-import { COLUMN, MAX_COLUMN_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
+import { COLUMN, MAX_DECODED_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
 import { RecordShapes } from './record-shape.ts'
 import { makeText, StringCache } from './string-cache.ts'
 
@@ -44,7 +44,7 @@ export class ColumnDecoder {
       case COLUMN.general:
         return general(reader, rows)
       default:
-        if (depth > MAX_COLUMN_DEPTH) throw corrupt('columns are nested too deep')
+        if (depth > MAX_DECODED_DEPTH) throw corrupt('columns are nested too deep')
         return this.structure(kind, reader, rows, depth)
     }
   }

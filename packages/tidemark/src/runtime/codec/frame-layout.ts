@@ -41,6 +41,8 @@ export const COLUMN = {
 
 /** Objects and tuples that are nested deeper take the general path. */
 export const MAX_COLUMN_DEPTH = 8
+/** As the decoder counts: a column of several variants lies between any two levels, and is one too. */
+export const MAX_DECODED_DEPTH = 2 * MAX_COLUMN_DEPTH + 1
 /** Arrays that are longer take the general path. */
 export const MAX_TUPLE_ITEMS = 16
 /** Objects with more properties take the general path. */
