@@ -91,12 +91,20 @@ export async function writeOwner(files: FileSystem, directory: OutputDirectory, 
   await files.syncDirectory(directory.path)
 }
 
-/** Creates the directory and its parents so that they are durable. */
+/**
+ * Creates the directory and its parents so that they are durable. What exists already may not be: the process that made it may have died before it was
+ * synced. So every directory above is synced, but those that are closed to this process, which it cannot have made.
+ */
 export async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
-  const missing: string[] = []
-  for (let at = path; at !== '' && (await files.stat(at)) === null; at = parentOf(at)) missing.push(at)
   await files.makeDirectory(path)
-  for (const created of missing.toReversed()) await files.syncDirectory(parentOf(created) || '.')
+  for (let at = path; at !== '' && at !== '/' && at !== '.'; at = parentOf(at)) {
+    try {
+      await files.syncDirectory(parentOf(at) || '.')
+    } catch (error) {
+      const code = (error as { code?: unknown }).code
+      if (code !== 'EACCES' && code !== 'EPERM') throw error
+    }
+  }
 }
 
 function parentOf(path: string): string {
