@@ -77,6 +77,11 @@ export interface CommitterContext extends SinkIdentity {
   readonly clock: Clock
   readonly files: FileSystem
   readonly secret: (name: string) => string
+  /** Null where the job takes no checkpoints. */
+  readonly checkpointIntervalMs: number | null
+  readonly checkpointTimeoutMs: number
+  /** Tells people what they should know, though the job goes on. */
+  readonly warn: (message: string) => void
 }
 
 /** `retry`: not now, ask again. `lost`: cannot be committed any more, the records are gone: the job fails loudly and names it. */

@@ -33,12 +33,17 @@ export interface Source<T> {
 }
 
 export interface EnumeratorContext {
+  readonly job: string
   readonly operator: OperatorId
   readonly parallelism: number
   /** What `snapshot` returned in the checkpoint restored from; undefined on a fresh start. */
   readonly restored: unknown
   readonly clock: Clock
   readonly files: FileSystem
+  /** The secret's value; `SECRET_MISSING` when it is not set. */
+  readonly secret: (name: string) => string
+  /** Tells people what they should know, though the job goes on. */
+  readonly warn: (message: string) => void
   /** Hands splits to a reader. In the same FIFO as checkpoint triggers. */
   readonly assign: (subtask: number, splits: readonly Split[]) => void
   /** Tells a reader that nothing more will come. */
@@ -62,12 +67,13 @@ export interface SplitEnumerator {
 }
 
 export interface ReaderContext {
+  readonly job: string
   readonly operator: OperatorId
   readonly subtask: number
   readonly parallelism: number
   readonly clock: Clock
   readonly files: FileSystem
-  /** The job's parameters resolved secrets by name. */
+  /** The secret's value; `SECRET_MISSING` when it is not set. */
   readonly secret: (name: string) => string
   /** Asks the enumerator for work. */
   readonly requestSplit: () => void

@@ -38,6 +38,7 @@ export interface AttemptOptions {
   readonly storage: CheckpointStorage
   /** Opens the links to the hosts of this attempt. */
   readonly openHosts: OpenHosts
+  readonly secret: (name: string) => string
   readonly committers: SinkCommitters
   /** Complete checkpoints that exist, by id; kept up to date. */
   readonly completed: Map<CheckpointId, CompletedCheckpoint>
@@ -91,6 +92,8 @@ export class Attempt {
       attempt,
       clock,
       files,
+      secret: options.secret,
+      warn: (message) => options.emit({ kind: 'warning', message }),
       restored: options.enumeratorStates,
       parallelismOf: (operator) => graph.vertices.find((vertex) => vertex.id === operator)!.parallelism,
       // What an enumerator hands out may not be fit to be sent; it need not be the one to know.

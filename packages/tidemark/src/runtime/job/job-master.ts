@@ -126,7 +126,6 @@ export class JobMaster implements JobHandle {
   ): Promise<JobResult> {
     const { environment, options, progress, given } = this
     const { clock, files } = environment
-    const warn = (message: string) => progress.emit({ kind: 'warning', message })
     const start = await prepareStart({
       job,
       graph,
@@ -136,7 +135,17 @@ export class JobMaster implements JobHandle {
       from: given.from ?? null,
       isFresh: given.fresh ?? false,
       allowDuplicates: given.allowDuplicates ?? false,
-      makeCommitters: (run) => new SinkCommitters(job, { job: job.plan.job, ...run, clock, files, secret }, warn),
+      makeCommitters: (run) =>
+        new SinkCommitters(job, {
+          ...run,
+          job: job.plan.job,
+          clock,
+          files,
+          secret,
+          checkpointIntervalMs: options.checkpointIntervalMs,
+          checkpointTimeoutMs: options.checkpointTimeoutMs,
+          warn: (message) => progress.emit({ kind: 'warning', message }),
+        }),
     })
     const session = new JobSession({ job, graph, environment, options, progress, start, secret, workers })
     this.session = session

@@ -183,6 +183,7 @@ export class JobSession {
       coordinator: this.coordinatorAfter(restored),
       storage,
       openHosts: this.openHosts(number, storage),
+      secret: this.options.secret,
       committers: this.committers,
       completed: this.completed,
       restores,

@@ -37,7 +37,16 @@ function prepare(files: MemoryFileSystem, isFresh: boolean) {
     isFresh,
     allowDuplicates: false,
     makeCommitters: (run) =>
-      new SinkCommitters(job, { job: 'copy', ...run, clock, files, secret: (name) => name }, () => {}),
+      new SinkCommitters(job, {
+        ...run,
+        job: 'copy',
+        clock,
+        files,
+        secret: (name) => name,
+        checkpointIntervalMs: options.checkpointIntervalMs,
+        checkpointTimeoutMs: options.checkpointTimeoutMs,
+        warn: () => {},
+      }),
   })
 }
 

@@ -15,14 +15,14 @@ const LAST_RETRY_MS = 10_000
 export class SinkCommitters {
   private readonly committers: ReadonlyMap<OperatorId, Committer>
   private readonly clock: Clock
-  private readonly onWarning: (message: string) => void
+  private readonly warn: (message: string) => void
   private pending: readonly PendingCommittable[] = []
   /** The newest complete checkpoint: whatever was prepared up to it has been taken over. */
   private takenUpTo = 0
   private queue: Promise<unknown> = Promise.resolve()
   private isStopped = false
 
-  constructor(job: BuiltJob, context: Omit<CommitterContext, 'operator'>, onWarning: (message: string) => void) {
+  constructor(job: BuiltJob, context: Omit<CommitterContext, 'operator'>) {
     const committers = new Map<OperatorId, Committer>()
     for (const [operator, behaviour] of job.behaviours) {
       const committer =
@@ -31,7 +31,7 @@ export class SinkCommitters {
     }
     this.committers = committers
     this.clock = context.clock
-    this.onWarning = onWarning
+    this.warn = context.warn
   }
 
   /** Refuses a start that the outputs do not allow; changes nothing. */
@@ -126,7 +126,7 @@ export class SinkCommitters {
       for (let delayMs = FIRST_RETRY_MS; this.pending.length > 0; delayMs = Math.min(2 * delayMs, LAST_RETRY_MS)) {
         const error = await this.tryCommit()
         if (this.pending.length === 0 || this.isStopped) return
-        this.onWarning(
+        this.warn(
           `${this.pending.length} transactions are not committed yet, retrying: ${error instanceof Error ? error.message : String(error)}`,
         )
         await new Promise<void>((resolve) => void this.clock.schedule(delayMs, resolve))

@@ -15,6 +15,8 @@ export interface SourceEnumeratorsOptions {
   readonly attempt: Attempt
   readonly clock: Clock
   readonly files: FileSystem
+  readonly secret: (name: string) => string
+  readonly warn: (message: string) => void
   /** Restored state by source; absent on a fresh start. */
   readonly restored: ReadonlyMap<OperatorId, unknown>
   readonly parallelismOf: (operator: OperatorId) => number
@@ -35,13 +37,16 @@ export class SourceEnumerators {
   constructor(options: SourceEnumeratorsOptions) {
     for (const [operator, behaviour] of options.job.behaviours) {
       if (behaviour.kind !== 'source') continue
-      const { attempt, clock, files, send, fail, restored } = options
+      const { attempt, clock, files, secret, warn, send, fail, restored } = options
       const enumerator = behaviour.source.createEnumerator({
+        job: options.job.plan.job,
         operator,
         parallelism: options.parallelismOf(operator),
         restored: restored.get(operator),
         clock,
         files,
+        secret,
+        warn,
         assign: (subtask, splits) => send({ kind: 'assign-splits', attempt, task: taskId(operator, subtask), splits }),
         noMoreSplits: (subtask) => send({ kind: 'no-more-splits', attempt, task: taskId(operator, subtask) }),
         fail: (error) => fail(sourceFailed(operator, error)),

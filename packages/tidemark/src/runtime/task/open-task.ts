@@ -293,9 +293,10 @@ class TaskBuilder {
   }
 
   private readerContext(operator: OperatorId): ReaderContext {
-    const { clock, files, send, wake, secret, attempt } = this.services
+    const { job, clock, files, send, wake, secret, attempt } = this.services
     const { task, subtask } = this.deployment
     return {
+      job: job.plan.job,
       operator,
       subtask,
       parallelism: this.vertex.parallelism,

@@ -1,7 +1,15 @@
 import { assert } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { attempt, type CheckpointId, checkpointId, epoch, operatorId, runId } from '../../core/ids.ts'
-import type { Committable, CommitResult, Committer, Sink, SinkWriter, StartKind } from '../../core/sink.ts'
+import type {
+  Committable,
+  CommitResult,
+  Committer,
+  CommitterContext,
+  Sink,
+  SinkWriter,
+  StartKind,
+} from '../../core/sink.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
 export interface SinkRunOptions<T> {
@@ -27,7 +35,16 @@ export class SinkRun<T> {
   constructor(options: SinkRunOptions<T>) {
     this.options = options
     const { sink, files, clock } = options
-    this.committer = sink.createCommitter?.({ ...this.identity(), clock, files, secret: (name) => name }) ?? null
+    const context: CommitterContext = {
+      ...this.identity(),
+      clock,
+      files,
+      secret: (name) => name,
+      checkpointIntervalMs: 1000,
+      checkpointTimeoutMs: 600_000,
+      warn: () => {},
+    }
+    this.committer = sink.createCommitter?.(context) ?? null
   }
 
   /** What the engine does before the first attempt, given the committables of the checkpoint restored from. */

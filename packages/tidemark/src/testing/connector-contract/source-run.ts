@@ -41,17 +41,21 @@ export class SourceRun<T> {
     const operator = operatorId('source')
     const fail = (error: unknown): void => void (this.failure ??= { error })
     this.enumerator = source.createEnumerator({
+      job: 'job',
       operator,
       parallelism,
       restored: restored?.enumerator,
       clock,
       files,
+      secret: (name) => name,
+      warn: () => {},
       assign: (subtask, splits) => void this.messages.push({ subtask, splits: plainCopy(splits) as readonly Split[] }),
       noMoreSplits: (subtask) => void this.messages.push({ subtask, splits: 'no-more' }),
       fail,
     })
     for (let subtask = 0; subtask < parallelism; subtask++) {
       const reader = source.createReader({
+        job: 'job',
         operator,
         subtask,
         parallelism,
