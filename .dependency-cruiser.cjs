@@ -52,6 +52,18 @@ module.exports = {
       { path: inside('cli') },
       'nothing imports the cli.',
     ),
+    rule(
+      'packages-use-the-doors',
+      { path: '^packages/(kafka|schema-registry)/src/', pathNot: '\\.test\\.ts$' },
+      { path: '^packages/tidemark/src/', pathNot: '^packages/tidemark/src/(connector|index|testing/index)\\.ts$' },
+      'Connector packages see what other authors see.',
+    ),
+    rule(
+      'one-client-adapter',
+      { path: '^packages/', pathNot: '^packages/kafka/src/(client|records)/' },
+      { path: 'node_modules/@platformatic/kafka' },
+      'The Kafka client library stays behind its adapter.',
+    ),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -1,0 +1,59 @@
+import type { KafkaHeader } from '../options.ts'
+
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/** What a record batch (magic 2) says of itself. */
+export interface BatchHeader {
+  readonly baseOffset: number
+  /** Of the last record, also where compaction has removed it. */
+  readonly lastOffset: number
+  readonly recordCount: number
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly isTransactional: boolean
+  /** `commit` and `abort` markers: batches without records for users. */
+  readonly control: 'commit' | 'abort' | 'other' | null
+  readonly maxTimestampMs: number
+  /** With `LogAppendTime` every record has the batch's time. */
+  readonly isAppendTime: boolean
+}
+
+/**
+ * Walks over the records of a fetch without making an object per record. Checks each batch's checksum and lengths before its first record; what does not fit is
+ * a `KafkaError` CORRUPT_MESSAGE that names the offset. The fields describe the record that the last `nextRecord` found; byte fields are views that stay valid as long as the bytes that were loaded.
+ */
+export interface RecordCursor {
+  load(bytes: Uint8Array): void
+  /** False when no complete batch is left: a batch that was cut off at the end is not an error. */
+  nextBatch(): boolean
+  readonly batch: BatchHeader
+  nextRecord(): boolean
+  readonly offset: number
+  readonly timestampMs: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  /** Decoded on demand. */
+  headers(): readonly KafkaHeader[]
+}
+
+export interface BatchIdentity {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly baseSequence: number
+  readonly isTransactional: boolean
+}
+
+/** Collects records of one partition into a batch. */
+export interface BatchBuilder {
+  readonly recordCount: number
+  /** Bytes that the batch would have now, before compression. */
+  readonly byteLength: number
+  append(
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers: readonly KafkaHeader[] | null,
+    timestampMs: number,
+  ): void
+  /** The batch with its checksum; the builder is empty after it. The bytes are the caller's. */
+  finish(identity: BatchIdentity): Uint8Array
+}
