@@ -248,7 +248,7 @@ interface Measured {
 }
 
 async function measure(transport: Setup['transport'], keys: number, records: number): Promise<Measured> {
-  const rings = [createRing(RING_BYTES), createRing(RING_BYTES)]
+  const rings = [createRing(RING_BYTES, CHANNEL_RECORDS), createRing(RING_BYTES, CHANNEL_RECORDS)]
   const doorbells = [createDoorbell(2), createDoorbell(2)]
   const { port1, port2 } = new MessageChannel()
   const ports = [port1, port2]

@@ -69,14 +69,11 @@ function findRefusal(value: unknown, holders: object[]): Refusal | null {
 function refusalOfObject(value: object): Refusal | null {
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype || prototype === null) {
-    const [symbol] = Object.getOwnPropertySymbols(value)
-    return symbol === undefined
-      ? null
-      : { path: '', problem: `has a property whose name is ${String(symbol)}`, action: 'Name properties by strings.' }
+    return propertyNamedBySymbol(value)
   }
   if (prototype === Array.prototype) return Array.isArray(value) ? extraProperty(value) : className(value)
   if (viewNumber(prototype) !== undefined) {
-    return ArrayBuffer.isView(value) && isPlainBuffer(value.buffer) ? null : sharedMemory()
+    return ArrayBuffer.isView(value) && isPlainBuffer(value.buffer) ? propertyNamedBySymbol(value) : sharedMemory()
   }
   if (prototype === ArrayBuffer.prototype) {
     return isPlainBuffer(value as ArrayBuffer) ? extraProperty(value) : sharedMemory()
@@ -94,7 +91,13 @@ function extraProperty(value: object): Refusal | null {
       return { path: '', problem, action: 'Copy what you need: [...array], or a plain object.' }
     }
   }
-  return null
+  return propertyNamedBySymbol(value)
+}
+
+function propertyNamedBySymbol(value: object): Refusal | null {
+  const [symbol] = Object.getOwnPropertySymbols(value)
+  if (symbol === undefined) return null
+  return { path: '', problem: `has a property whose name is ${String(symbol)}`, action: 'Name properties by strings.' }
 }
 
 function className(value: object): Refusal {

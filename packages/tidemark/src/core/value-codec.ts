@@ -6,7 +6,8 @@ import { isPlainBuffer, MAX_DEPTH, MAX_INTEGER, TAG, viewNumber, VIEWS } from '.
 
 /**
  * Any value of `Encodable`. What comes back equals what went in: prototypes, holes, -0, NaN, undefined, order of keys and entries. Shared references
- * become copies; a getter is read and becomes a property; non-enumerable properties are left out. When `encode` throws, what it wrote is incomplete.
+ * become copies; a getter is read and becomes a property; non-enumerable properties are left out, and so are properties that were added by name to a
+ * typed array: to look for those costs more than all its bytes. When `encode` throws, what it wrote is incomplete.
  */
 export const valueCodec: Codec<unknown> = {
   id: 'value/1',
@@ -80,7 +81,7 @@ function encodeProperties(value: object, tag: number, writer: ByteWriter, depth:
 }
 
 function encodeArray(array: readonly unknown[], prototype: unknown, writer: ByteWriter, depth: number): void {
-  if (prototype !== Array.prototype) throw REFUSED
+  if (prototype !== Array.prototype || Object.getOwnPropertySymbols(array).length > 0) throw REFUSED
   const { length } = array
   const indexes = Object.keys(array)
   const isDense = indexes.length === length && (length === 0 || indexes[length - 1] === String(length - 1))
@@ -103,6 +104,7 @@ function encodeArray(array: readonly unknown[], prototype: unknown, writer: Byte
 }
 
 function encodeBuiltIn(value: object, prototype: unknown, writer: ByteWriter, depth: number): void {
+  if (Object.getOwnPropertySymbols(value).length > 0) throw REFUSED
   const view = viewNumber(prototype)
   if (view !== undefined) return encodeView(value as ArrayBufferView, view, writer)
   if (Object.keys(value).length > 0) throw REFUSED

@@ -11,11 +11,10 @@ const encoder = new ElementEncoder()
 const decoder = new ElementDecoder()
 
 /** Both ends over one memory, and whom they woke. `position`: where the ring begins its life. */
-const makeRing = (bytes: number, position = 0) => {
-  const memory = createRing(bytes)
+const makeRing = (bytes: number, position = 0, records = 1 << 20) => {
+  const memory = createRing(bytes, records)
   const words = new Int32Array(memory)
-  words[WORD.written] = position
-  words[WORD.taken] = position
+  for (const word of [WORD.written, WORD.taken, WORD.recordsWritten, WORD.recordsTaken]) words[word] = position
   const wakes = { consumer: 0, producer: 0 }
   const writer = new RingWriter(memory, { encoder, operator: 'from', wakeConsumer: () => wakes.consumer++ })
   const reader = new RingReader(memory, { decoder, wakeProducer: () => wakes.producer++ })
@@ -41,6 +40,8 @@ const position = fc.oneof(
   fc.integer({ min: 2 ** 31 - 64, max: 2 ** 31 - 1 }),
 )
 
+const capacity = fc.integer({ min: 1, max: 50 })
+
 describe('a ring between two threads', () => {
   it('delivers what it took, once and in order, however offers and polls alternate, whatever its size and its offset', () => {
     const turns = fc.array(fc.record({ isOffer: fc.boolean(), times: fc.integer({ min: 1, max: 5 }) }), {
@@ -50,10 +51,11 @@ describe('a ring between two threads', () => {
       fc.property(
         fc.integer({ min: 1, max: 600 }),
         position,
+        capacity,
         fc.array(element, { maxLength: 20 }),
         turns,
-        (bytes, at, elements, steps) => {
-          const { writer, reader } = makeRing(bytes, at)
+        (bytes, at, records, elements, steps) => {
+          const { writer, reader } = makeRing(bytes, at, records)
           const received: StreamElement[] = []
           let next = 0
           const offer = () => {
@@ -83,9 +85,10 @@ describe('a ring between two threads', () => {
       fc.property(
         fc.integer({ min: 1, max: 300 }),
         position,
+        capacity,
         fc.array(element, { maxLength: 30 }),
-        (bytes, at, elements) => {
-          const { writer, reader, wakes } = makeRing(bytes, at)
+        (bytes, at, records, elements) => {
+          const { writer, reader, wakes } = makeRing(bytes, at, records)
           const received: StreamElement[] = []
           let next = 0
           const produce = () => {
@@ -147,6 +150,57 @@ describe('a ring between two threads', () => {
     expect(reader.poll()).toEqual(event)
   })
 
+  it('holds at most its capacity of records, which the last element may exceed, however few bytes they take', () => {
+    fc.assert(
+      fc.property(capacity, fc.array(element, { minLength: 1, maxLength: 60 }), (records, elements) => {
+        const { writer, reader } = makeRing(1 << 16, 0, records)
+        const waiting: number[] = []
+        const onTheWay = () => waiting.reduce((sum, weight) => sum + weight, 0)
+        for (const next of elements) {
+          const isFull = onTheWay() >= records
+          expect(writer.hasRoom()).toBe(!isFull)
+          expect(writer.offer(next)).toBe(!isFull)
+          if (isFull) {
+            while (onTheWay() >= records) {
+              expect(reader.poll()).toBeDefined()
+              waiting.shift()
+            }
+            expect(writer.offer(next)).toBe(true)
+          }
+          waiting.push(next.kind === 'records' ? next.values.length : 1)
+        }
+      }),
+    )
+  })
+
+  it('counts the records of an element that comes in pieces once', () => {
+    const { writer, reader } = makeRing(1024, 0, 4)
+    const large = recordBatch(['large'.repeat(1000), 'larger'.repeat(1000)])
+    let isTaken = false
+    for (let polled: StreamElement | undefined; polled === undefined; polled = reader.poll())
+      isTaken = writer.offer(large)
+    expect(isTaken).toBe(true)
+    const small = recordBatch([1, 1])
+    expect([writer.offer(small), writer.offer(small), writer.offer(small)]).toEqual([true, true, false])
+    expect(reader.poll()).toEqual(small)
+    expect([writer.offer(small), writer.offer(small)]).toEqual([true, false])
+  })
+
+  it('wakes the producer when half of the records are taken, once', () => {
+    const { writer, reader, wakes } = makeRing(1 << 16, 0, 100)
+    const batch = recordBatch([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    while (writer.offer(batch));
+    for (const [polls, expected] of [
+      [4, 0],
+      [1, 1],
+      [5, 1],
+    ] as const) {
+      for (let poll = 0; poll < polls; poll++) reader.poll()
+      expect(wakes.producer).toBe(expected)
+    }
+    expect(reader.poll()).toBeUndefined()
+  })
+
   it('wakes only who waits: no call for each element while both sides are busy', () => {
     const { writer, reader, wakes } = makeRing(1 << 16)
     const batch = recordBatch(['a', 'b'])
@@ -183,9 +237,12 @@ describe('a ring between two threads', () => {
 
   it('does not take memory that is no ring, and keeps words that different threads write in different cache lines', () => {
     expect(() => new RingReader(new SharedArrayBuffer(1024), { decoder, wakeProducer: () => {} })).toThrow(/no ring/)
-    const { layout, ...written } = WORD
+    const { layout, capacity, recordsWritten, recordsTaken, ...written } = WORD
+    expect([capacity >> 4, recordsWritten >> 4, recordsTaken >> 4]).toEqual(
+      [layout, WORD.written, WORD.taken].map((word) => word >> 4),
+    )
     const lines = Object.values(written).map((word) => word >> 4)
     expect(new Set([layout >> 4, ...lines]).size).toBe(lines.length + 1)
-    expect(createRing(100).byteLength).toBe(HEADER_BYTES + 128)
+    expect(createRing(100, 1).byteLength).toBe(HEADER_BYTES + 128)
   })
 })

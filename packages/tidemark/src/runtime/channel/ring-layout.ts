@@ -10,10 +10,16 @@ const LINE_WORDS = 16
 /** Words of the header. */
 export const WORD = {
   layout: 0,
+  /** How many records may be on the way. */
+  capacity: 1,
   /** Written by the producer: where it will write next. */
   written: LINE_WORDS,
+  /** Written by the producer: the records (an event counts as one) of all elements that are in the ring to their last byte, or were. */
+  recordsWritten: LINE_WORDS + 1,
   /** Written by the consumer: up to where it has taken. */
   taken: 2 * LINE_WORDS,
+  /** Written by the consumer: the records of all elements that it has taken in full. */
+  recordsTaken: 2 * LINE_WORDS + 1,
   /** 1: the consumer found nothing and wants to be woken. Set by the consumer, cleared by who wakes it. */
   consumerWaits: 3 * LINE_WORDS,
   /** 1: the producer found no room and wants to be woken. */
@@ -22,20 +28,23 @@ export const WORD = {
   priority: 5 * LINE_WORDS,
 } as const
 
-const LAYOUT = 0x7469_0001
+const LAYOUT = 0x7469_0002
 const MIN_DATA_BYTES = 8
 const MAX_DATA_BYTES = 1 << 30
 
 /** Each frame begins with its length in bytes, 32 bits, little-endian. */
 export const FRAME_HEAD_BYTES = 4
 
-/** Memory for one channel that takes `bytes` of data at a time (rounded up to a power of two): its credit. */
-export function createRing(bytes: number): SharedArrayBuffer {
+/** Memory for one channel. Its credit: so many bytes of data (rounded up to a power of two), and so many records, which the last element may exceed. */
+export function createRing(bytes: number, records: number): SharedArrayBuffer {
   assert(bytes > 0 && bytes <= MAX_DATA_BYTES, 'a ring has a size of at most 1 GiB')
+  assert(records > 0 && records < 2 ** 31, 'a ring has room for a record')
   let size = MIN_DATA_BYTES
   while (size < bytes) size *= 2
   const memory = new SharedArrayBuffer(HEADER_BYTES + size)
-  new Int32Array(memory)[WORD.layout] = LAYOUT
+  const words = new Int32Array(memory)
+  words[WORD.layout] = LAYOUT
+  words[WORD.capacity] = records
   return memory
 }
 

@@ -1,6 +1,6 @@
 import type { ChannelReader } from '../../core/channel.ts'
 import type { StreamElement } from '../../core/element.ts'
-import type { ElementDecoder } from '../codec/element-codec.ts'
+import { type ElementDecoder, recordsOfFrame } from '../codec/element-codec.ts'
 import { FrameBuffer } from '../codec/frame-buffer.ts'
 import { FRAME_HEAD_BYTES, viewRing, WORD } from './ring-layout.ts'
 
@@ -17,7 +17,9 @@ export class RingReader implements ChannelReader {
   private readonly words: Int32Array<SharedArrayBuffer>
   private readonly data: Uint8Array<SharedArrayBuffer>
   private readonly frame = new FrameBuffer()
+  private readonly capacity: number
   private taken: number
+  private recordsTaken: number
   /** The producer's position when it was last looked at. */
   private written: number
   private headBytes = 0
@@ -29,7 +31,9 @@ export class RingReader implements ChannelReader {
     this.options = options
     this.words = words
     this.data = data
+    this.capacity = words[WORD.capacity]!
     this.taken = Atomics.load(words, WORD.taken)
+    this.recordsTaken = Atomics.load(words, WORD.recordsTaken)
     this.written = Atomics.load(words, WORD.written)
   }
 
@@ -37,6 +41,7 @@ export class RingReader implements ChannelReader {
   poll(): StreamElement | undefined {
     while (this.written !== this.taken || !this.looksEmpty()) {
       const isComplete = this.receive()
+      if (isComplete) this.recordsTaken = (this.recordsTaken + recordsOfFrame(this.frame)) | 0
       this.release()
       if (isComplete) return this.decode()
     }
@@ -85,13 +90,16 @@ export class RingReader implements ChannelReader {
     return frame.end === this.length
   }
 
-  /** Gives the bytes back. The producer is woken late, so that it is woken rarely: when nothing is left at the latest. */
+  /** Gives the room back. The producer is woken late, so that it is woken rarely: when nothing is left at the latest. */
   private release(): void {
     const { words, data } = this
+    Atomics.store(words, WORD.recordsTaken, this.recordsTaken)
     Atomics.store(words, WORD.taken, this.taken)
     if (Atomics.load(words, WORD.producerWaits) === 0) return
     this.written = Atomics.load(words, WORD.written)
     if ((this.written - this.taken) >>> 0 > data.length >> 1) return
+    const recordsLeft = (Atomics.load(words, WORD.recordsWritten) - this.recordsTaken) | 0
+    if (recordsLeft > this.capacity >> 1) return
     if (Atomics.exchange(words, WORD.producerWaits, 0) === 1) this.options.wakeProducer()
   }
 }

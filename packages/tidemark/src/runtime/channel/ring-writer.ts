@@ -1,7 +1,7 @@
 import type { ChannelWriter } from '../../core/channel.ts'
 import type { StreamElement } from '../../core/element.ts'
 import { assert } from '../../core/errors.ts'
-import type { ElementEncoder } from '../codec/element-codec.ts'
+import { type ElementEncoder, recordsOf } from '../codec/element-codec.ts'
 import { FRAME_HEAD_BYTES, viewRing, WORD } from './ring-layout.ts'
 
 export interface RingWriterOptions {
@@ -22,9 +22,12 @@ export class RingWriter implements ChannelWriter {
   private readonly words: Int32Array<SharedArrayBuffer>
   private readonly data: Uint8Array<SharedArrayBuffer>
   private readonly head = new Uint8Array(FRAME_HEAD_BYTES)
+  private readonly capacity: number
   private written: number
+  private recordsWritten: number
   /** The consumer's position when it was last looked at. */
   private taken: number
+  private recordsTaken: number
   private begun: StreamElement | null = null
   private rest: Uint8Array | null = null
 
@@ -35,11 +38,14 @@ export class RingWriter implements ChannelWriter {
     this.data = data
     this.written = Atomics.load(words, WORD.written)
     this.taken = Atomics.load(words, WORD.taken)
+    this.capacity = words[WORD.capacity]!
+    this.recordsWritten = Atomics.load(words, WORD.recordsWritten)
+    this.recordsTaken = Atomics.load(words, WORD.recordsTaken)
   }
 
   /** True when an `offer` would get on; a large element may take several. */
   hasRoom(): boolean {
-    return this.free() > 0 || this.looksFree() || this.waitForRoom()
+    return this.isFree() || this.looksFree() || this.waitForRoom()
   }
 
   /** `NOT_ENCODABLE` when a record cannot be sent; then nothing of its batch was. */
@@ -60,8 +66,8 @@ export class RingWriter implements ChannelWriter {
     if (this.free() < FRAME_HEAD_BYTES + end) this.looksFree()
     const headSent = this.copy(head, FRAME_HEAD_BYTES)
     const sent = headSent < FRAME_HEAD_BYTES ? 0 : this.copy(bytes, end)
+    if (sent === end) return this.finish(element)
     this.publish()
-    if (sent === end) return true
     this.begun = element
     this.rest = concatenate(head.subarray(headSent), bytes.subarray(sent, end))
     return this.waitForRoom() && this.goOn()
@@ -73,15 +79,27 @@ export class RingWriter implements ChannelWriter {
       const rest = this.rest!
       if (this.free() < rest.length) this.looksFree()
       const sent = this.copy(rest, rest.length)
+      if (sent === rest.length) return this.finish(this.begun!)
       this.publish()
-      if (sent === rest.length) {
-        this.begun = null
-        this.rest = null
-        return true
-      }
       this.rest = rest.subarray(sent)
     } while (this.waitForRoom())
     return false
+  }
+
+  /** The last byte of the element is in the ring: only now its records count, so a ring without bytes has none. */
+  private finish(element: StreamElement): true {
+    this.begun = null
+    this.rest = null
+    this.recordsWritten = (this.recordsWritten + recordsOf(element)) | 0
+    Atomics.store(this.words, WORD.recordsWritten, this.recordsWritten)
+    this.publish()
+    return true
+  }
+
+  /** Whether there is room, as far as is known: for a byte, and for a record unless an element was begun. */
+  private isFree(): boolean {
+    if (this.free() === 0) return false
+    return this.begun !== null || ((this.recordsWritten - this.recordsTaken) | 0) < this.capacity
   }
 
   private free(): number {
@@ -91,7 +109,8 @@ export class RingWriter implements ChannelWriter {
   /** Looks at the consumer's position; true when there is room. */
   private looksFree(): boolean {
     this.taken = Atomics.load(this.words, WORD.taken)
-    return this.free() > 0
+    this.recordsTaken = Atomics.load(this.words, WORD.recordsTaken)
+    return this.isFree()
   }
 
   /** Asks to be woken, then looks again: whoever made room in between may not have seen the request. True when there is room after all. */

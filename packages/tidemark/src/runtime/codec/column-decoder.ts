@@ -1,7 +1,14 @@
 import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import { corrupt, type FrameReader } from './frame-buffer.ts'
-import { COLUMN, MAX_DECODED_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
+import {
+  COLUMN,
+  MAX_DECODED_DEPTH,
+  MAX_FIELDS,
+  MAX_LIST_ITEMS,
+  MAX_ROWS_WITHOUT_BYTES,
+  MAX_TUPLE_ITEMS,
+} from './frame-layout.ts'
 import { RecordShapes } from './record-shape.ts'
 import { makeText, StringCache } from './string-cache.ts'
 
@@ -55,6 +62,8 @@ export class ColumnDecoder {
         return this.objects(reader, rows, depth)
       case COLUMN.tuples:
         return this.tuples(reader, rows, depth)
+      case COLUMN.lists:
+        return this.lists(reader, rows, depth)
       case COLUMN.variants:
         return this.variants(reader, rows, depth)
       default:
@@ -110,6 +119,20 @@ export class ColumnDecoder {
     return makeTuples(rows, this.columns(reader, rows, items, depth))
   }
 
+  private lists(reader: FrameReader, rows: number, depth: number): unknown[] {
+    const lengths = this.column(reader, rows, depth + 1)
+    let total = 0
+    for (const length of lengths) {
+      if (!isLength(length)) throw corrupt('a list has no length')
+      total += length
+    }
+    const items = total === 0 ? [] : this.column(reader, total, depth + 1)
+    const values: unknown[] = []
+    let at = 0
+    for (const length of lengths as readonly number[]) values.push(items.slice(at, (at += length)))
+    return values
+  }
+
   private columns(reader: FrameReader, rows: number, count: number, depth: number): unknown[][] {
     const columns: unknown[][] = []
     for (let index = 0; index < count; index++) columns.push(this.column(reader, rows, depth + 1))
@@ -136,6 +159,10 @@ export class ColumnDecoder {
     }
     return values
   }
+}
+
+function isLength(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_LIST_ITEMS
 }
 
 function integers(reader: FrameReader, rows: number, kind: number): unknown[] {

@@ -6,8 +6,6 @@ import { hasOnlyNames, RecordShapes } from './record-shape.ts'
 import { writeIntegers } from './integer-column.ts'
 import { isConstant, sortIntoVariants } from './variants.ts'
 
-/** One record in so many is looked at for what only a costly question shows: properties named by symbols, extra properties of arrays. */
-const SAMPLE_EVERY = 16
 const MAX_SHORT_STRING = 255
 /** Longer strings are written by the buffer's own code. */
 const BY_HAND_MAX = 24
@@ -47,9 +45,10 @@ export class ColumnEncoder {
         return this.tryBooleans(values)
       case 'object':
         if (first === null || depth >= MAX_COLUMN_DEPTH) return false
-        return Array.isArray(first)
+        if (!Array.isArray(first)) return this.tryObjects(values, first, depth)
+        return areTuples(values, first.length)
           ? this.tryTuples(values, first.length, depth)
-          : this.tryObjects(values, first, depth)
+          : this.tryLists(values, depth)
       case 'undefined':
       case 'bigint':
       case 'function':
@@ -192,7 +191,6 @@ export class ColumnEncoder {
     if (fields === 0 || fields > MAX_FIELDS) return false
     const columns = emptyColumns(fields, rows)
     if (shape.gather(values, columns) < rows) return false
-    for (let row = 0; row < rows; row += SAMPLE_EVERY) if (!hasOnlyNames(values[row] as object)) return false
     const { frame } = this
     frame.word(COLUMN.objects)
     const lengthAt = frame.end
@@ -205,23 +203,42 @@ export class ColumnEncoder {
   }
 
   private tryTuples(values: readonly unknown[], items: number, depth: number): boolean {
-    if (items === 0 || items > MAX_TUPLE_ITEMS) return false
     const { length: rows } = values
     const columns = emptyColumns(items, rows)
     for (let row = 0; row < rows; row++) {
       const value = values[row]
-      if (!Array.isArray(value) || value.length !== items) return false
-      if (Object.getPrototypeOf(value) !== Array.prototype) return false
+      if (!hasOnlyItems(value)) return false
       for (let index = 0; index < items; index++) {
         const item: unknown = value[index]
         if (item === undefined && !(index in value)) return false
         columns[index]![row] = item
       }
     }
-    for (let row = 0; row < rows; row += SAMPLE_EVERY) if (!hasOnlyItems(values[row] as unknown[])) return false
     this.frame.word(COLUMN.tuples)
     this.frame.word(items)
     for (const column of columns) this.column(column, depth + 1)
+    return true
+  }
+
+  private tryLists(values: readonly unknown[], depth: number): boolean {
+    const { length: rows } = values
+    // oxlint-disable-next-line unicorn/no-new-array -- room for all rows at once
+    const lengths: number[] = new Array(rows)
+    const items: unknown[] = []
+    for (let row = 0; row < rows; row++) {
+      const value = values[row]
+      if (!hasOnlyItems(value)) return false
+      const { length } = value
+      for (let index = 0; index < length; index++) {
+        const item: unknown = value[index]
+        if (item === undefined && !(index in value)) return false
+        items.push(item)
+      }
+      lengths[row] = length
+    }
+    this.frame.word(COLUMN.lists)
+    this.column(lengths, depth + 1)
+    if (items.length > 0) this.column(items, depth + 1)
     return true
   }
 
@@ -254,9 +271,20 @@ export class ColumnEncoder {
   }
 }
 
-/** Whether an array has no property beside its items. */
-function hasOnlyItems(value: readonly unknown[]): boolean {
+/** Whether this is an array without properties beside its items, provided that it has no holes. Asked of every array: what is not seen would be lost. */
+function hasOnlyItems(value: unknown): value is readonly unknown[] {
+  if (!Array.isArray(value) || Object.getPrototypeOf(value) !== Array.prototype) return false
   return Object.keys(value).length === value.length && hasOnlyNames(value)
+}
+
+/** Whether all are arrays of this length, which is one that tuples have. */
+function areTuples(values: readonly unknown[], items: number): boolean {
+  if (items === 0 || items > MAX_TUPLE_ITEMS) return false
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row]
+    if (!Array.isArray(value) || value.length !== items) return false
+  }
+  return true
 }
 
 function emptyColumns(count: number, rows: number): unknown[][] {

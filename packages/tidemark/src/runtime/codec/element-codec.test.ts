@@ -52,6 +52,10 @@ const anyBatchOfValues = fc
     fc.record({ key: text, value: number }),
     fc.record({ key: text, value, flag: fc.option(fc.boolean(), { nil: undefined }) }, { requiredKeys: ['key'] }),
     fc.record({ user: fc.record({ name: text, tags: fc.array(text, { maxLength: 3 }) }), at: number }),
+    fc.array(number, { maxLength: 40 }),
+    fc.array(fc.record({ key: text, list: fc.array(fc.array(fc.boolean(), { maxLength: 3 }), { maxLength: 3 }) }), {
+      maxLength: 4,
+    }),
     fc.tuple(text, number),
     fc.tuple(fc.oneof(text, number), value),
   )
@@ -86,6 +90,11 @@ const mustNotCrash = (bytes: Uint8Array) => {
 }
 const repeat = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))
+
+const withoutItem = (items: unknown[], index: number): unknown[] => {
+  Reflect.deleteProperty(items, index)
+  return items
+}
 
 const expectSame = (values: readonly unknown[]) => {
   // Several times: shapes are compiled after some uses, strings come from the cache.
@@ -156,6 +165,16 @@ describe('the codec of elements', () => {
     ['nested objects', repeat(10, (index) => ({ user: { name: `n${index}`, address: { city: 'x', zip: index } } }))],
     ['deeply nested objects', [repeat(20, () => 0).reduce<unknown>((inner) => ({ inner }), 1)]],
     ['lists of different lengths', repeat(40, (index) => ({ items: repeat(index, (item) => ({ item })) }))],
+    ['lists of lists', repeat(40, (index) => repeat(index % 3, (item) => repeat(item, () => index)))],
+    ['lists of nothing but empty ones', repeat(40, () => [])],
+    ['long lists of one length', repeat(5, (index) => repeat(100, (item) => index * item))],
+    ['lists that are one item repeated', repeat(40, (index) => repeat(index, () => 'same'))],
+    [
+      'lists with undefined and null',
+      repeat(9, (index) => repeat(index, (item) => (item % 2 === 0 ? null : undefined))),
+    ],
+    ['lists with holes', [[1], withoutItem([1, 2, 3], 1), withoutItem([1, 2], 0), Object.assign([], { length: 2 })]],
+    ['lists or nothing', repeat(20, (index) => ({ a: [null, [], [index], undefined, 'a'][index % 5] }))],
     ['tuples with holes', [[1, 2], Object.assign([], { length: 2, 1: 5 }), [undefined, 1]]],
     ['empty objects and arrays', [{}, {}, [], []]],
     ['objects without prototype', [Object.assign(Object.create(null) as object, { a: 1 }), { a: 1 }]],
@@ -226,6 +245,64 @@ describe('the codec of elements', () => {
       )
     }
     expect(valuesAfter([1])).toEqual([1])
+  })
+
+  it.each<[string, (index: number) => unknown, (value: object) => object, string]>([
+    ['a symbol', (index) => ({ a: index }), (value) => ({ ...value, [Symbol('x')]: 1 }), '$'],
+    [
+      'a symbol within',
+      (index) => ({ a: { b: index } }),
+      (value) => ({ ...value, a: { b: 1, [Symbol('x')]: 1 } }),
+      '$.a',
+    ],
+    [
+      'a hidden symbol',
+      (index) => ({ a: index }),
+      (value) => Object.defineProperty(value, Symbol('x'), { value: 1 }),
+      '$',
+    ],
+    ['a prototype', (index) => ({ a: index }), (value) => Object.assign(Object.create({ b: 1 }) as object, value), '$'],
+    ['an extra property of a tuple', (index) => [index, 'b'], (value) => Object.assign(value, { extra: 1 }), '$'],
+    ['a symbol of a tuple', (index) => [index, 'b'], (value) => Object.assign(value, { [Symbol('x')]: 1 }), '$'],
+    [
+      'an extra property instead of an item',
+      (index) => [index, 'b'],
+      (value) => withoutItem(Object.assign(value as unknown[], { extra: 1 }), 1),
+      '$',
+    ],
+    [
+      'an extra property of a list',
+      (index) => repeat(index, String),
+      (value) => Object.assign(value, { extra: 1 }),
+      '$',
+    ],
+    [
+      'a symbol of a list',
+      (index) => repeat(index, String),
+      (value) => Object.assign(value, { [Symbol('x')]: 1 }),
+      '$',
+    ],
+  ])('never leaves out %s, whichever record of a batch has it', (_what, make, spoil, path) => {
+    for (let spoiled = 0; spoiled < 40; spoiled++) {
+      const values = repeat(40, (index) => (index === spoiled ? spoil(make(index) as object) : make(index)))
+      // One has compiled the shape, one has not met it yet.
+      for (const each of [encoder, new ElementEncoder()]) {
+        expect(() => each.encode(recordBatch(values), 'shop')).toThrow(
+          expect.objectContaining({ code: 'NOT_ENCODABLE', context: { path, operator: 'shop' } }) as Error,
+        )
+      }
+    }
+  })
+
+  it('freezes what it decodes in development mode, as emitted records are', () => {
+    const frozen = new ElementDecoder({ isDevelopment: true })
+    const records = [{ key: 'a', list: [{ x: 1 }] }, [1, [2]], 'text', new Map([['k', { x: 1 }]])]
+    const { values } = frozen.decode(encoder.encode(recordBatch(records), 'shop')) as RecordBatch
+    const [object, tuple, , map] = values as [{ list: object[] }, [number, object], string, Map<string, object>]
+    for (const part of [object, object.list, object.list[0], tuple, tuple[1], map, map.get('k')]) {
+      expect(Object.isFrozen(part)).toBe(true)
+    }
+    expect(strictlyEqual(values, records)).toBe(true)
   })
 
   it('answers random bytes and damaged frames with an element or CORRUPT_DATA, never with anything else', () => {

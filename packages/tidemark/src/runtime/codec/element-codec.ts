@@ -1,5 +1,5 @@
 import type { BarrierOptions, RecordBatch, StreamElement, StreamEvent } from '../../core/element.ts'
-import { assertEncodable } from '../../core/encodable.ts'
+import { assertEncodable, deepFreeze } from '../../core/encodable.ts'
 import { isTidemarkError, TidemarkError, unreachable } from '../../core/errors.ts'
 import { checkpointId } from '../../core/ids.ts'
 import { ColumnDecoder } from './column-decoder.ts'
@@ -9,6 +9,16 @@ import { FRAME, FRAME_VERSION } from './frame-layout.ts'
 
 const PURPOSES = ['checkpoint', 'savepoint'] as const
 const ALIGNMENTS = ['aligned', 'unaligned', 'aligned-with-timeout'] as const
+
+/** What an element counts for the capacity of a channel. */
+export function recordsOf(element: StreamElement): number {
+  return element.kind === 'records' ? element.values.length : 1
+}
+
+/** `recordsOf` of the element that a frame holds, without decoding it. */
+export function recordsOfFrame({ words, end }: FrameBuffer): number {
+  return (words[0]! & 0xff) === FRAME.records && end >= 8 ? words[1]! : 1
+}
 
 /** Writes elements as frames. One per thread is enough; what it returns is valid until the next call. */
 export class ElementEncoder {
@@ -39,9 +49,19 @@ export class ElementEncoder {
   }
 }
 
+export interface ElementDecoderOptions {
+  /** Freeze the records, as those that stay in their thread are when they are emitted. */
+  readonly isDevelopment?: boolean
+}
+
 /** Reads frames of `ElementEncoder`. One per thread. */
 export class ElementDecoder {
   private readonly columns = new ColumnDecoder()
+  private readonly isDevelopment: boolean
+
+  constructor({ isDevelopment = false }: ElementDecoderOptions = {}) {
+    this.isDevelopment = isDevelopment
+  }
 
   /** `CORRUPT_DATA` when the frame is none. What comes back does not refer to the frame's memory. */
   decode(frame: FrameBuffer): StreamElement {
@@ -63,6 +83,7 @@ export class ElementDecoder {
     if (rows < 0) throw corrupt('it has a negative number of records')
     const timestamps = (flags & 1) === 0 ? null : rows === 0 ? [] : numbers(columns.column(reader, rows))
     const values = rows === 0 ? [] : columns.column(reader, rows)
+    if (this.isDevelopment) for (const value of values) deepFreeze(value)
     return { kind: 'records', values, timestamps, origins: null, origin: null }
   }
 }

@@ -37,14 +37,18 @@ export const COLUMN = {
   general: 12,
   /** As `integers32`, values beyond. */
   wideIntegers32: 13,
+  /** Arrays of any lengths: a column of their lengths, then, unless all are empty, one of all their items. */
+  lists: 14,
 } as const
 
 /** Objects and tuples that are nested deeper take the general path. */
 export const MAX_COLUMN_DEPTH = 8
 /** As the decoder counts: a column of several variants lies between any two levels, and is one too. */
 export const MAX_DECODED_DEPTH = 2 * MAX_COLUMN_DEPTH + 1
-/** Arrays that are longer take the general path. */
+/** Arrays of one length up to this are columns of items; longer ones, and those of several lengths, are lists. */
 export const MAX_TUPLE_ITEMS = 16
+/** As JavaScript has it. */
+export const MAX_LIST_ITEMS = 0xffff_ffff
 /** Objects with more properties take the general path. */
 export const MAX_FIELDS = 256
 /** Rows for which a frame may hold no byte at all, summed over its columns: what a damaged frame can make a decoder allocate. */

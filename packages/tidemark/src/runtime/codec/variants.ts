@@ -1,8 +1,12 @@
-import { MAX_FIELDS, MAX_TUPLE_ITEMS } from './frame-layout.ts'
-import { hasOnlyNames, RecordShape } from './record-shape.ts'
+import { MAX_FIELDS } from './frame-layout.ts'
+import { RecordShape } from './record-shape.ts'
 
-/** Kinds of objects and lengths of tuples that get columns of their own within one column; others take the general path. */
-const MAX_STRUCTURES = 12
+/** Shapes of objects that get columns of their own within one column; others take the general path. */
+const MAX_SHAPES = 12
+
+/** What values of a column are sorted by; a number from `SHAPES` on stands for a shape. */
+const KIND = { undefined: 0, null: 1, number: 2, string: 3, boolean: 4, array: 5, other: 6 } as const
+const SHAPES = 7
 
 export interface Sorted {
   /** For each row the number of its variant. */
@@ -11,24 +15,20 @@ export interface Sorted {
   readonly variants: readonly (readonly unknown[])[]
 }
 
-/** Sorts values of a column by kind: primitives by type, plain objects by shape, arrays by length, all else together. */
+/** Sorts values of a column by kind: primitives by type, plain objects by shape, arrays, all else together. */
 export function sortIntoVariants(values: readonly unknown[], withStructures: boolean): Sorted {
   const selectors = new Uint8Array(values.length)
   const variants: unknown[][] = []
-  const numbers = new Map<unknown, number>()
+  const numberOf = new Int8Array(SHAPES + MAX_SHAPES).fill(-1)
   const shapes: RecordShape[] = []
   for (let row = 0; row < values.length; row++) {
     const value = values[row]
-    const kind =
-      typeof value === 'object' && value !== null ? kindOfObject(value, shapes, withStructures) : kindOf(value)
-    let number = numbers.get(kind)
-    if (number === undefined) {
-      const isStructure = typeof kind === 'number' || typeof kind === 'object'
-      if (isStructure && numbers.size >= MAX_STRUCTURES) number = numbers.get('other')
-      if (number === undefined) {
-        number = variants.push([]) - 1
-        numbers.set(isStructure && numbers.size >= MAX_STRUCTURES ? 'other' : kind, number)
-      }
+    const isObject = typeof value === 'object' && value !== null
+    const kind = isObject ? (withStructures ? kindOfObject(value, shapes) : KIND.other) : kindOf(value)
+    let number = numberOf[kind]!
+    if (number === -1) {
+      number = variants.push([]) - 1
+      numberOf[kind] = number
     }
     selectors[row] = number
     variants[number]!.push(value)
@@ -48,29 +48,31 @@ export function isConstant(values: readonly unknown[]): boolean {
   return true
 }
 
-/** Types by name, objects by shape, tuples by length. */
-type Kind = 'undefined' | 'null' | 'number' | 'string' | 'boolean' | 'other' | RecordShape | number
-
-function kindOf(value: unknown): Kind {
-  if (value === null) return 'null'
-  const type = typeof value
-  return type === 'number' || type === 'string' || type === 'boolean' || type === 'undefined' ? type : 'other'
+function kindOf(value: unknown): number {
+  switch (typeof value) {
+    case 'undefined':
+      return KIND.undefined
+    case 'number':
+      return KIND.number
+    case 'string':
+      return KIND.string
+    case 'boolean':
+      return KIND.boolean
+    case 'object':
+      return KIND.null
+    case 'bigint':
+    case 'function':
+    case 'symbol':
+      return KIND.other
+  }
 }
 
-function kindOfObject(value: object, shapes: RecordShape[], withStructures: boolean): Kind {
-  if (!withStructures) return 'other'
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Array.prototype) return kindOfArray(value)
-  if (prototype !== Object.prototype || !hasOnlyNames(value)) return 'other'
-  for (const shape of shapes) if (shape.fits(value)) return shape
+/** Holes, properties beside the items or named by symbols are found when the variant is written. */
+function kindOfObject(value: object, shapes: RecordShape[]): number {
+  if (Array.isArray(value)) return KIND.array
+  if (Object.getPrototypeOf(value) !== Object.prototype) return KIND.other
+  for (let index = 0; index < shapes.length; index++) if (shapes[index]!.fits(value)) return SHAPES + index
   const names = Object.keys(value)
-  if (shapes.length >= MAX_STRUCTURES || names.length === 0 || names.length > MAX_FIELDS) return 'other'
-  const shape = new RecordShape(names)
-  shapes.push(shape)
-  return shape
-}
-
-function kindOfArray(value: object): Kind {
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_TUPLE_ITEMS) return 'other'
-  return Object.keys(value).length === value.length && hasOnlyNames(value) ? value.length : 'other'
+  if (shapes.length >= MAX_SHAPES || names.length === 0 || names.length > MAX_FIELDS) return KIND.other
+  return SHAPES + shapes.push(new RecordShape(names)) - 1
 }

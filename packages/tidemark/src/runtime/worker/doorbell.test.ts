@@ -219,7 +219,7 @@ describe('rings and doorbells between two workers', () => {
     const records = 500_000
     for (const [index, bytes] of [1 << 18, 1 << 14, 4096, 512].entries()) {
       const shared = {
-        ring: createRing(bytes),
+        ring: createRing(bytes, 2048),
         doorbells: [createDoorbell(1), createDoorbell(1)],
         records,
         seed: index + 1,

@@ -23,10 +23,11 @@ export function openLocalHosts(
   const hosts = usefulHosts(graph, wanted)
   if (hosts === 1) return (listenerOf) => [new LocalHost(options, messagesPerTurn, listenerOf(0))]
   return (listenerOf) => {
-    const bytes = ringBytes(options.options.channelCapacity)
-    const rings = new Map(remoteChannels(graph, hosts).map(({ id }) => [id, new Ring(createRing(bytes), clock)]))
+    const { channelCapacity, development } = options.options
+    const makeRing = () => createRing(ringBytes(channelCapacity), channelCapacity)
+    const rings = new Map(remoteChannels(graph, hosts).map(({ id }) => [id, new Ring(makeRing(), clock)]))
     return Array.from({ length: hosts }, (_, host) => {
-      const remote = new LocalEnds(rings, host, hosts)
+      const remote = new LocalEnds(rings, host, hosts, development)
       return new LocalHost({ ...options, remote }, messagesPerTurn, listenerOf(host))
     })
   }
@@ -58,12 +59,13 @@ class LocalEnds implements RemoteEnds {
   private readonly host: number
   private readonly hosts: number
   private readonly encoder = new ElementEncoder()
-  private readonly decoder = new ElementDecoder()
+  private readonly decoder: ElementDecoder
 
-  constructor(rings: ReadonlyMap<string, Ring>, host: number, hosts: number) {
+  constructor(rings: ReadonlyMap<string, Ring>, host: number, hosts: number, isDevelopment: boolean) {
     this.rings = rings
     this.host = host
     this.hosts = hosts
+    this.decoder = new ElementDecoder({ isDevelopment })
   }
 
   isHere(subtask: number): boolean {

@@ -26,7 +26,7 @@ export interface SharedChannels {
   readonly ends: readonly (readonly WorkerChannel[])[]
 }
 
-/** A ring's credit is counted in bytes: this many for each record of a channel's capacity. */
+/** A ring's credit is counted in records and in bytes: this many for each record of a channel's capacity. */
 const BYTES_PER_RECORD = 128
 const LEAST_RING_BYTES = 64
 const MOST_RING_BYTES = 1 << 24
@@ -41,7 +41,7 @@ export function makeChannels(channels: readonly RemoteChannel[], workers: number
   const bytes = ringBytes(capacity)
   const ends: WorkerChannel[][] = Array.from({ length: workers }, () => [])
   for (const { id, fromHost, toHost } of channels) {
-    const ring = createRing(bytes)
+    const ring = createRing(bytes, capacity)
     const [from, to] = [ends[fromHost]!, ends[toHost]!]
     const [fromBit, toBit] = [from.length, to.length]
     from.push({ id, ring, peer: toHost, peerBit: toBit })
@@ -56,25 +56,29 @@ export interface ThreadChannelsOptions {
   readonly channels: readonly WorkerChannel[]
   readonly doorbells: readonly SharedArrayBuffer[]
   readonly clock: Pick<Clock, 'defer'>
+  readonly isDevelopment: boolean
 }
 
 /** A worker's ends of its channels to other workers: rings in shared memory, doorbells that say when to look. */
 export class ThreadChannels implements RemoteEnds {
   private readonly options: ThreadChannelsOptions
   private readonly doorbells: readonly Doorbell[]
+  private readonly own: Doorbell
   private readonly bits: ReadonlyMap<string, number>
   /** What is woken when the bit of an end is rung. */
   private readonly onRing: (() => void)[] = []
   private readonly encoder = new ElementEncoder()
-  private readonly decoder = new ElementDecoder()
+  private readonly decoder: ElementDecoder
   private readonly stopListening: Cancel
 
   constructor(options: ThreadChannelsOptions) {
-    const { worker, channels, doorbells, clock } = options
+    const { worker, channels, doorbells, clock, isDevelopment } = options
     this.options = options
+    this.decoder = new ElementDecoder({ isDevelopment })
     this.doorbells = doorbells.map((memory) => new Doorbell(memory))
     this.bits = new Map(channels.map(({ id }, bit) => [id, bit]))
-    this.stopListening = this.doorbells[worker]!.listen((bit) => this.onRing[bit]?.(), clock)
+    this.own = this.doorbells[worker]!
+    this.stopListening = this.own.listen((bit) => this.onRing[bit]?.(), clock)
   }
 
   isHere(subtask: number): boolean {
@@ -90,6 +94,10 @@ export class ThreadChannels implements RemoteEnds {
   reader(channel: string, onData: () => void): ChannelReader {
     const { ring, wakePeer } = this.attach(channel, onData)
     return new RingReader(ring, { decoder: this.decoder, wakeProducer: wakePeer })
+  }
+
+  poll(): void {
+    this.own.poll()
   }
 
   close(): void {

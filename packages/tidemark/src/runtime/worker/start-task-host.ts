@@ -28,7 +28,14 @@ export async function startTaskHost(
     epoch,
     storageOf: () => storage,
     secret: secretsOverLine(start.secrets),
-    remote: new ThreadChannels({ worker, workers, channels, doorbells, clock: outside.clock }),
+    remote: new ThreadChannels({
+      worker,
+      workers,
+      channels,
+      doorbells,
+      clock: outside.clock,
+      isDevelopment: options.development,
+    }),
   })
 }
 
