@@ -21,7 +21,10 @@ export class GeneratorReader<T> implements SourceReader<T> {
   private permits = 1
   private filledAt: number
   private alarm: Cancel | null = null
-  private polled: number[] = []
+  /** Of the last poll: its indices, or null where they are `polledFrom`, `polledFrom` + `polledStride`, … */
+  private polled: number[] | null = null
+  private polledFrom = 0
+  private polledStride = 1
 
   constructor(context: ReaderContext, create: (index: number) => T, count: number, rate: number) {
     this.context = context
@@ -44,10 +47,8 @@ export class GeneratorReader<T> implements SourceReader<T> {
   }
 
   poll(output: SourceOutput<T>, max: number): PollResult {
-    this.polled = []
     const allowed = Math.min(max, this.fill())
-    for (let emitted = 0; emitted < allowed && this.progress.length > 0; emitted++) this.emitNext(output)
-    this.permits -= this.polled.length
+    this.permits -= this.progress.length === 1 ? this.emitRun(output, allowed) : this.emitLowest(output, allowed)
     if (this.progress.length === 0) return this.hasMoreSplits ? 'nothing-now' : 'end'
     if (this.permits >= 1) return 'more'
     this.wakeWhenPermitted()
@@ -55,7 +56,7 @@ export class GeneratorReader<T> implements SourceReader<T> {
   }
 
   describePosition(index: number): string {
-    return `record ${this.polled[index]}`
+    return `record ${this.polled === null ? this.polledFrom + index * this.polledStride : this.polled[index]}`
   }
 
   snapshot(): readonly GeneratorSplit[] {
@@ -66,16 +67,44 @@ export class GeneratorReader<T> implements SourceReader<T> {
     this.alarm?.()
   }
 
-  private emitNext(output: SourceOutput<T>): void {
+  /** Emits at most `allowed` records of the only split; returns how many. */
+  private emitRun(output: SourceOutput<T>, allowed: number): number {
+    const [progress] = this.progress
+    const { create } = this
+    const { stride } = progress!.split
+    const { next } = progress!
+    const count = Math.min(allowed, Math.ceil((this.count - next) / stride))
+    this.polled = null
+    this.polledFrom = next
+    this.polledStride = stride
+    for (let emitted = 0; emitted < count; emitted++) {
+      output.emit(create(progress!.next))
+      progress!.next += stride
+    }
+    if (progress!.next >= this.count) this.progress.length = 0
+    return count
+  }
+
+  /** Emits at most `allowed` records of all splits; returns how many. */
+  private emitLowest(output: SourceOutput<T>, allowed: number): number {
+    const polled: number[] = []
+    this.polled = polled
+    while (polled.length < allowed && this.progress.length > 0) polled.push(this.emitNext(output))
+    return polled.length
+  }
+
+  /** Emits the lowest index and returns it. */
+  private emitNext(output: SourceOutput<T>): number {
     let lowest = 0
     for (let index = 1; index < this.progress.length; index++) {
       if (this.progress[index]!.next < this.progress[lowest]!.next) lowest = index
     }
     const chosen = this.progress[lowest]!
-    output.emit(this.create(chosen.next))
-    this.polled.push(chosen.next)
+    const index = chosen.next
+    output.emit(this.create(index))
     chosen.next += chosen.split.stride
     if (chosen.next >= this.count) this.progress.splice(lowest, 1)
+    return index
   }
 
   /** Records per second for this reader: its share of the splits. */

@@ -6,7 +6,7 @@ import { ByteBufferReader } from './byte-buffer-reader.ts'
 import { isTidemarkError } from './errors.ts'
 import type { Key, KeyPart } from './key.ts'
 import { checkKey, keyCodec, keyEnd, keyHash } from './key-bytes.ts'
-import { keyGroupOf, keyGroupRange, subtaskOfKeyGroup } from './key-group.ts'
+import { keyGroupOf, keyGroupRange, subtaskOfKey, subtaskOfKeyGroup } from './key-group.ts'
 import { keyOfMapKey, mapKeyOf } from './map-key.ts'
 import { murmur3 } from './murmur3.ts'
 
@@ -139,6 +139,24 @@ describe('key bytes and hash', () => {
 })
 
 describe('key-group ranges', () => {
+  it('give a key the subtask of its group', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 1000 }),
+        fc.integer({ min: 1, max: 1000 }),
+        anyKey,
+        (first, second, key) => {
+          const maxParallelism = Math.max(first, second)
+          const parallelism = Math.min(first, second)
+          const group = keyGroupOf(key, maxParallelism)
+          expect(subtaskOfKey(maxParallelism, parallelism)(key)).toBe(
+            subtaskOfKeyGroup(maxParallelism, parallelism, group),
+          )
+        },
+      ),
+    )
+  })
+
   it('partition all groups, each group at the subtask that is computed for it', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: 1000 }), (first, second) => {

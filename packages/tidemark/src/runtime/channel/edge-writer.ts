@@ -35,13 +35,14 @@ export class EdgeWriter {
       return
     }
     const { values, timestamps } = batch
+    const { channelOf, open: batches, batchSize } = this
     for (let index = 0; index < values.length; index++) {
       const value = values[index]
-      const channel = this.channelOf(value)
-      const open = this.open[channel]!
-      if (open.values.length === 0) this.opened++
+      const channel = channelOf(value)
+      const open = batches[channel]!
+      if (open.count === 0) this.opened++
       open.add(value, timestamps === null ? Number.NaN : timestamps[index]!)
-      if (open.values.length >= this.batchSize) this.close(channel)
+      if (open.count >= batchSize) this.close(channel)
     }
   }
 
@@ -75,7 +76,7 @@ export class EdgeWriter {
 
   private close(channel: number): void {
     const open = this.open[channel]!
-    if (open.values.length === 0) return
+    if (open.count === 0) return
     this.opened--
     this.send(channel, open.take())
   }
@@ -90,29 +91,35 @@ export class EdgeWriter {
 
 /** A batch being filled. */
 class OpenBatch {
-  values: unknown[] = []
+  count = 0
+  /** Made as long as the last batch was: arrays that grow are copied again and again. */
+  private values: unknown[] = []
   private timestamps: number[] | null = null
 
   add(value: unknown, timestamp: number): void {
     if (timestamp === timestamp || this.timestamps !== null) this.addTimestamp(timestamp)
-    this.values.push(value)
+    this.values[this.count++] = value
   }
 
   take(): RecordBatch {
+    const { values, count } = this
+    if (values.length !== count) values.length = count
     const batch: RecordBatch = {
       kind: 'records',
-      values: this.values,
+      values,
       timestamps: this.timestamps,
       origins: null,
       origin: null,
     }
-    this.values = []
+    // oxlint-disable-next-line unicorn/no-new-array -- of that length: each step of Array.from is a call.
+    this.values = new Array<unknown>(count)
+    this.count = 0
     this.timestamps = null
     return batch
   }
 
   private addTimestamp(timestamp: number): void {
-    this.timestamps ??= this.values.map(() => Number.NaN)
+    this.timestamps ??= Array.from({ length: this.count }, () => Number.NaN)
     this.timestamps.push(timestamp)
   }
 }

@@ -14,7 +14,9 @@ export class BatchCollector implements Collector {
   private readonly isConnected: boolean
   /** Refuse at once what could not be sent to another thread or stored, and freeze the rest. */
   private readonly isDevelopment: boolean
+  /** Made as long as the last batch was: arrays that grow are copied again and again. */
   private values: unknown[] = []
+  private count = 0
   private timestamps: number[] | null = null
   private origins: number[] | null = null
   private origin: BatchOrigin | null = null
@@ -29,15 +31,15 @@ export class BatchCollector implements Collector {
   }
 
   get size(): number {
-    return this.values.length
+    return this.count
   }
 
   get isFull(): boolean {
-    return this.values.length >= this.capacity
+    return this.count >= this.capacity
   }
 
   get isEmpty(): boolean {
-    return this.whole === null && this.values.length === 0
+    return this.whole === null && this.count === 0
   }
 
   /** Which batch the next records come from: for the origins of what is emitted. */
@@ -49,12 +51,12 @@ export class BatchCollector implements Collector {
   emit(value: unknown, timestamp: number, index: number): void {
     if (this.isDevelopment) this.check(value)
     if (!this.isConnected) return
+    const { count } = this
     if (timestamp === timestamp || this.timestamps !== null) this.addTimestamp(timestamp)
-    if (this.origin !== null) {
-      this.origins ??= []
-      this.origins.push(this.inputOrigins === null ? index : this.inputOrigins[index]!)
-    }
-    if (this.values.push(value) > this.capacity + EMIT_LIMIT) this.refuse()
+    if (this.origin !== null) this.addOrigin(this.inputOrigins === null ? index : this.inputOrigins[index]!)
+    this.values[count] = value
+    this.count = count + 1
+    if (count >= this.capacity + EMIT_LIMIT) this.refuse()
   }
 
   emitBatch(batch: RecordBatch): void {
@@ -62,7 +64,7 @@ export class BatchCollector implements Collector {
   }
 
   truncate(size: number): void {
-    this.values.length = size
+    this.count = size
     if (this.timestamps !== null) this.timestamps.length = size
     if (this.origins !== null) this.origins.length = size
   }
@@ -74,22 +76,35 @@ export class BatchCollector implements Collector {
       this.whole = null
       return batch
     }
+    const { values, count } = this
+    if (values.length !== count) values.length = count
     const batch: RecordBatch = {
       kind: 'records',
-      values: this.values,
+      values,
       timestamps: this.timestamps,
       origins: this.origins,
-      origin: this.origins === null ? null : this.origin,
+      origin: this.origin,
     }
-    this.values = []
+    // oxlint-disable-next-line unicorn/no-new-array -- of that length: each step of Array.from is a call.
+    this.values = new Array<unknown>(count)
+    this.count = 0
     this.timestamps = null
     this.origins = null
     return batch
   }
 
   private addTimestamp(timestamp: number): void {
-    this.timestamps ??= this.values.map(() => Number.NaN)
+    this.timestamps ??= Array.from({ length: this.count }, () => Number.NaN)
     this.timestamps.push(timestamp)
+  }
+
+  /** Null says "the same index": so it is, until the first record that is left out, doubled or not the first of its batch. */
+  private addOrigin(origin: number): void {
+    if (this.origins === null) {
+      if (origin === this.count) return
+      this.origins = Array.from({ length: this.count }, (_, index) => index)
+    }
+    this.origins.push(origin)
   }
 
   private check(value: unknown): void {

@@ -4,7 +4,7 @@ import { assert, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Attempt, type Epoch, type OperatorId, type RunId, type TaskId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
-import { keyGroupOf, keyGroupRange, subtaskOfKeyGroup } from '../../core/key-group.ts'
+import { keyGroupRange, subtaskOfKey } from '../../core/key-group.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import type { WriterContext } from '../../core/sink.ts'
 import type { ReaderContext, SourceReader, Split } from '../../core/source.ts'
@@ -155,7 +155,8 @@ class TaskBuilder {
         const keyOf = this.services.job.keys.get(edge.toOperator)![edge.input]!
         const { maxParallelism } = this.services.options
         if (toParallelism === 1) return () => 0
-        return (record) => subtaskOfKeyGroup(maxParallelism, toParallelism, keyGroupOf(keyOf(record), maxParallelism))
+        const subtaskOf = subtaskOfKey(maxParallelism, toParallelism)
+        return (record) => subtaskOf(keyOf(record))
       }
     }
   }

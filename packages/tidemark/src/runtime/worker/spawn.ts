@@ -3,6 +3,8 @@ import type { FromWorker, JobModule, ToWorker } from './protocol.ts'
 import type { WorkerThread } from './worker-host.ts'
 import type { ThreadEnd } from './worker-lost.ts'
 
+const INPUT_TYPE = '--input-type'
+
 /** What a worker is told before it runs anything. */
 export interface WorkerData {
   readonly module: JobModule
@@ -24,11 +26,19 @@ export function spawnWorker(number: number, module: JobModule, job: string, opti
   const worker = new Worker(entry, {
     workerData,
     name: `tidemark worker ${number + 1}`,
-    // That of the main program alone: a worker is a file.
-    execArgv: process.execArgv.filter((argument) => !argument.startsWith('--input-type')),
+    ...workerArguments(process.execArgv),
     ...(resourceLimits === undefined ? {} : { resourceLimits }),
   })
   return new NodeThread(worker)
+}
+
+/**
+ * Left out, a worker has all options of this thread. Named, those of V8 and of the process are refused; so they are named only where one is of the main program alone: a worker is a
+ * file.
+ */
+function workerArguments(execArgv: readonly string[]): { readonly execArgv?: string[] } {
+  if (!execArgv.some((argument) => argument.startsWith(INPUT_TYPE))) return {}
+  return { execArgv: execArgv.filter((argument) => !argument.startsWith(INPUT_TYPE)) }
 }
 
 class NodeThread implements WorkerThread {

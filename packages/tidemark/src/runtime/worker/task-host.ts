@@ -41,6 +41,8 @@ export interface RemoteEnds {
   writer(channel: string, operator: string, onRoom: () => void): ChannelWriter
   /** `onData` is called when something has come. */
   reader(channel: string, onData: () => void): ChannelReader
+  /** Delivers at once what other threads have told: between two steps, so that it need not wait for the end of the turn. */
+  poll?(): void
   /** The attempt has ended here. */
   close(): void
 }
@@ -79,13 +81,14 @@ export class TaskHost {
 
   constructor(options: TaskHostOptions) {
     this.options = options
-    const { clock, scheduling } = options
+    const { clock, scheduling, remote } = options
     this.lastMetricsAt = clock.monotonic()
     this.scheduler = new Scheduler({
       clock,
       sliceMs: SLICE_MS,
       stepsPerTurn: scheduling?.stepsPerTurn ?? Number.POSITIVE_INFINITY,
       pick: scheduling === undefined ? () => 0 : (count) => Math.floor(scheduling.random.next() * count),
+      ...(remote?.poll === undefined ? {} : { poll: () => remote.poll!() }),
     })
   }
 
