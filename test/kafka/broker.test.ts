@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { expect, test, vi } from 'vitest'
-import { describeWithBroker, sharedBroker, startBroker, startBrokerOf } from './broker.ts'
+import { sharedBroker, startBroker, startBrokerOf } from './broker.ts'
+import { describeWithBroker } from './describe-with-broker.ts'
 import { isAlive } from './java-kit.ts'
 
 describeWithBroker('the broker of the tests', () => {

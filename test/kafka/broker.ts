@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isMainThread } from 'node:worker_threads'
-import { describe, test } from 'vitest'
-import { isAlive, javaClassPath, keyDirectory, lock, missingForBroker } from './java-kit.ts'
+import { isAlive, javaClassPath, keyDirectory, lock } from './java-kit.ts'
 
 const START_TIMEOUT_MS = 60_000
 
@@ -47,23 +46,6 @@ export interface Broker extends BrokerAddress {
   /** SIGSTOP: connections stay open and nothing answers, until `thaw`. */
   freeze(): void
   thaw(): void
-}
-
-/** Like `describe`, where a broker can be started; else says loudly what is missing, and fails in CI. */
-export function describeWithBroker(name: string, define: () => void): void {
-  const missing = missingForBroker()
-  if (missing === null) {
-    describe(name, define)
-    return
-  }
-  if (process.env['CI'] === 'true') {
-    test(name, () => {
-      throw new Error(missing)
-    })
-    return
-  }
-  console.warn(`\n*** LEFT OUT: ${name}\n*** ${missing}\n`)
-  describe.skip(name, define)
 }
 
 export function startBroker(options: BrokerOptions = {}): Promise<Broker> {
