@@ -110,7 +110,7 @@ export interface FetchedPartition extends TopicPartition {
   readonly lastStableOffset: number
   readonly logStartOffset: number
   readonly abortedTransactions: readonly AbortedTransaction[]
-  /** Record batches as the broker stores them; the first may begin before the offset asked for, the last may be cut off. Valid until the next fetch from this broker. */
+  /** Record batches as the broker stores them; the first may begin before the offset asked for, the last may be cut off. They stay as they are for as long as someone holds them. */
   readonly records: Uint8Array
 }
 
