@@ -8,7 +8,7 @@ import type { JobBundle } from './contract.ts'
 import { type Fingerprint, sha256 } from './fingerprint.ts'
 import { installedPackages } from './installed-packages.ts'
 import { IDENTITY_DEFINES, moduleIdentity } from './module-identity.ts'
-import { OWN_PACKAGE, OWN_VERSION } from './own-package.ts'
+import { OWN_VERSION, resolveOwn } from './own-package.ts'
 import { surroundingsOf } from './surroundings.ts'
 
 /** Counted up when bundling the same sources gives something else. */
@@ -27,7 +27,7 @@ export async function bundleJob(entry: string, options: BundleJobOptions = {}): 
   const path = await requireFile(entry)
   const { cacheDirectory } = options
   const cache = cacheDirectory === undefined ? await openBundleCache(path) : new BundleCache(resolve(cacheDirectory))
-  const key = sha256(JSON.stringify([FORMAT, OWN_VERSION, OWN_PACKAGE, path, cache.directory]))
+  const key = sha256(JSON.stringify([FORMAT, OWN_VERSION, resolveOwn('tidemark'), path, cache.directory]))
   const found = await cache.find(key)
   if (found !== null) return toJobBundle(path, found, true)
   const { code, warnings, inputs, externals } = await build(path, cache.directory)
