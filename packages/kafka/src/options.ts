@@ -101,6 +101,8 @@ export interface TopicOptions<V, K = string | null> {
   readonly onDeletedTopic?: 'fail' | 'end'
   /** A record that cannot be decoded. Default: fail. A sink takes `BadRecord`s: dead letters. */
   readonly onBadRecord?: 'fail' | 'skip' | Sink<BadRecord>
+  /** How long partitions may be out of reach (no leader, no connection) before the source fails. Default: 5m. */
+  readonly unavailableTimeout?: Duration
   /** Bytes fetched ahead per task at most. Default: 32 MiB. */
   readonly fetchAheadBytes?: number
 }

@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   STATE_ACCESS: { retryable: false, summary: 'State was used where it is not available.' },
   STATE_INCOMPATIBLE: { retryable: false, summary: 'The state of the checkpoint does not fit the job.' },
   SOURCE_FAILED: { retryable: true, summary: 'A source could not read.' },
+  INPUT_LOST: { retryable: false, summary: 'Input that is still to be read is gone.' },
   SINK_FAILED: { retryable: true, summary: 'A sink could not write.' },
   COMMIT_FAILED: { retryable: true, summary: 'A transaction could not be committed yet.' },
   COMMIT_LOST: { retryable: false, summary: 'A transaction that belongs to a complete checkpoint is gone.' },
