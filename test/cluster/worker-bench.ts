@@ -8,6 +8,7 @@ import type { JobDefinition } from '../../packages/tidemark/src/core/job.ts'
 import type { JobEvent, JobHandle, RunOptions } from '../../packages/tidemark/src/runtime/job/contract.ts'
 import { JobMaster } from '../../packages/tidemark/src/runtime/job/job-master.ts'
 import { nodeEnvironment } from '../../packages/tidemark/src/runtime/job/run.ts'
+import { ThreadPool } from '../../packages/tidemark/src/runtime/worker/thread-pool.ts'
 import type { WorkerThread } from '../../packages/tidemark/src/runtime/worker/worker-host.ts'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -87,7 +88,10 @@ export class WorkerBench {
     const job = await this.programs.load(name)
     const { workerEntry: entry } = this.programs
     const module = async () => ({ entry: `${name}.ts`, file: this.programs.file(name) })
-    const environment = nodeEnvironment(module, resourceLimits === undefined ? { entry } : { entry, resourceLimits })
+    const environment = nodeEnvironment(
+      module,
+      new ThreadPool(resourceLimits === undefined ? { entry } : { entry, resourceLimits }),
+    )
     const threads = environment.workers!
     const handle = new JobMaster(
       job,
@@ -101,8 +105,8 @@ export class WorkerBench {
         ...environment,
         workers: {
           ...threads,
-          start: (worker, from, called) => {
-            const thread = threads.start(worker, from, called)
+          start: (worker, from) => {
+            const thread = threads.start(worker, from)
             this.threads.push(thread)
             return thread
           },

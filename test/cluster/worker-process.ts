@@ -5,6 +5,7 @@ import type { JobDefinition } from '../../packages/tidemark/src/core/job.ts'
 import type { RunOptions } from '../../packages/tidemark/src/runtime/job/contract.ts'
 import { JobMaster } from '../../packages/tidemark/src/runtime/job/job-master.ts'
 import { nodeEnvironment } from '../../packages/tidemark/src/runtime/job/run.ts'
+import { ThreadPool } from '../../packages/tidemark/src/runtime/worker/thread-pool.ts'
 
 export interface WorkerProcessOrder {
   readonly job: string
@@ -17,7 +18,11 @@ export interface WorkerProcessOrder {
 const { job, workerEntry, options, killAt } = JSON.parse(process.argv[2]!) as WorkerProcessOrder
 const { default: definition } = (await import(pathToFileURL(job).href)) as { default: JobDefinition }
 const module = async () => ({ entry: job, file: job })
-const handle = new JobMaster(definition, options, nodeEnvironment(module, { entry: new URL(workerEntry) }))
+const handle = new JobMaster(
+  definition,
+  options,
+  nodeEnvironment(module, new ThreadPool({ entry: new URL(workerEntry) })),
+)
 let seen = 0
 handle.on((event) => {
   writeSync(1, `${JSON.stringify(event)}\n`)

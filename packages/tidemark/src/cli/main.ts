@@ -1,5 +1,6 @@
 import { isTidemarkError } from '../core/errors.ts'
 import type { JobDefinition } from '../core/job.ts'
+import type { ExecutionOptions } from '../core/options.ts'
 import type { JobBundle } from '../runtime/bundle/contract.ts'
 import { parseCommandLine } from './command-line.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
@@ -8,12 +9,12 @@ import { leave, nodeHost } from './node-host.ts'
 import type { Engine } from './run-command.ts'
 
 /** Does what the command line says and gives the exit code. What a command needs is loaded only then: `--version` answers at once. */
-export async function main(host: Host, loadEngine: () => Promise<Engine>): Promise<number> {
+export async function main(host: Host, loadEngine: (execution: ExecutionOptions) => Promise<Engine>): Promise<number> {
   try {
     const command = parseCommandLine(host.argv)
     if (command.kind === 'run') {
-      const { runCommand } = await import('./run-command.ts')
-      return await runCommand(command, host, await loadEngine())
+      const [engine, { runCommand }] = await Promise.all([loadEngine(command.execution), import('./run-command.ts')])
+      return await runCommand(command, host, engine)
     }
     host.stdout.write(command.kind === 'version' ? await version() : await help(command.topic))
     return EXIT.finished
@@ -34,7 +35,10 @@ async function help(topic: 'all' | 'run'): Promise<string> {
   return topic === 'run' ? runHelp() : generalHelp()
 }
 
-async function loadEngine(): Promise<Engine> {
+async function loadEngine(execution: ExecutionOptions): Promise<Engine> {
+  const { startThreadsAhead } = await import('./threads-ahead.ts')
+  // First: they start while all the rest is loaded.
+  const threads = startThreadsAhead(execution)
   const [{ bundleJob }, { loadJob }, { OWN_PACKAGE }, { runModule }] = await Promise.all([
     import('../runtime/bundle/bundle-job.ts'),
     import('../runtime/bundle/load-job.ts'),
@@ -45,12 +49,13 @@ async function loadEngine(): Promise<Engine> {
   return {
     async load(file) {
       const bundle = await bundleJob(file)
+      threads.loadAhead(bundle)
       const job = await loadJob(bundle)
       bundles.set(job, bundle)
       return { job, warnings: bundle.warnings }
     },
     // Workers load the very bytes that were loaded here.
-    run: (job, options) => runModule(job, options, async () => bundles.get(job)!),
+    run: (job, options) => runModule(job, options, async () => bundles.get(job)!, threads),
     ownPackage: OWN_PACKAGE,
   }
 }

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Random } from '../../core/clock.ts'
 import { TidemarkError } from '../../core/errors.ts'
 import { JOB, type JobDefinition } from '../../core/job.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
-import { defaultWorkers } from '../worker/default-workers.ts'
 import { hostedJob } from '../worker/hosted-job.ts'
 import type { JobModule } from '../worker/protocol.ts'
-import { type SpawnOptions, spawnWorker } from '../worker/spawn.ts'
+import { ThreadPool } from '../worker/thread-pool.ts'
+import { isUnderInspector, workersHere } from '../worker/workers-here.ts'
 import type { JobHandle, RunOptions } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
 import { hostedHandle } from './hosted-handle.ts'
@@ -43,22 +42,18 @@ export function runModule(
   job: JobDefinition,
   options: RunOptions,
   module: (() => Promise<JobModule>) | null,
+  threads?: ThreadPool,
 ): JobHandle {
-  const isInspected = isUnderInspector()
-  const workers = defaultWorkers({
-    asked: options.workers,
-    parallelism: options.parallelism ?? 1,
-    cores: availableParallelism(),
-    hasModule: module !== null,
-    isInspected,
-  })
+  const workers = workersHere(options, module !== null)
   // Whoever stands at a breakpoint is not late.
-  const patience: RunOptions = isInspected ? { checkpointTimeout: '365d', taskCancellationTimeout: 'disabled' } : {}
-  return new JobMaster(job, { ...patience, ...options, workers }, nodeEnvironment(module ?? undefined))
+  const patience: RunOptions = isUnderInspector()
+    ? { checkpointTimeout: '365d', taskCancellationTimeout: 'disabled' }
+    : {}
+  return new JobMaster(job, { ...patience, ...options, workers }, nodeEnvironment(module ?? undefined, threads))
 }
 
-/** The real world. `module`: what workers load the job from; `spawn`: how they are started. */
-export function nodeEnvironment(module?: () => Promise<JobModule>, spawn: SpawnOptions = {}): JobEnvironment {
+/** The real world. `module`: what workers load the job from. */
+export function nodeEnvironment(module?: () => Promise<JobModule>, threads = new ThreadPool()): JobEnvironment {
   return {
     clock: systemClock,
     random: systemRandom,
@@ -67,7 +62,13 @@ export function nodeEnvironment(module?: () => Promise<JobModule>, spawn: SpawnO
     messagesPerTurn: Number.POSITIVE_INFINITY,
     ...(module === undefined
       ? {}
-      : { workers: { module, start: (worker, from, job) => spawnWorker(worker, from, job, spawn) } }),
+      : {
+          workers: {
+            module,
+            start: (worker, from) => threads.start(worker, from),
+            endSpares: () => threads.endSpares(),
+          },
+        }),
   }
 }
 
@@ -75,10 +76,6 @@ async function bundleModule(module: string | URL): Promise<JobModule> {
   const { bundleJob } = await import('../bundle/bundle-job.ts')
   const isUrl = module instanceof URL || module.startsWith('file:')
   return bundleJob(isUrl ? fileURLToPath(module) : module)
-}
-
-function isUnderInspector(): boolean {
-  return process.getBuiltinModule('node:inspector')?.url() !== undefined
 }
 
 const systemRandom: Random = {

@@ -21,21 +21,42 @@ export function hostedJob(): HostedJob | null {
 }
 
 /**
- * The job of this name out of a module that exports it by default or gives it to `run`. In a worker `run` starts nothing, and what it returns never ends: so a
+ * Jobs out of a module that exports one by default or gives them to `run`. In a worker `run` starts nothing, and what it returns never ends: so a
  * module that goes on with `await handle.result` never finishes loading here, which nobody waits for.
  */
-export function loadHostedJob(module: JobModule, name: string): Promise<JobDefinition> {
-  return new Promise((resolve, reject) => {
+export class HostedJobs {
+  private readonly module: JobModule
+  private readonly offered = new Map<string, JobDefinition>()
+  private readonly exported: Promise<JobDefinition>
+  private onOffer: (job: JobDefinition) => void = () => {}
+
+  /** Begins to load at once, whatever its jobs are called. */
+  constructor(module: JobModule) {
+    this.module = module
     ;(globalThis as Hosting)[HOSTED] = {
       offer: (job) => {
-        if (job.name === name) resolve(job)
+        this.offered.set(job.name, job)
+        this.onOffer(job)
       },
     }
-    loadJob(module).then(
-      (job) => (job.name === name ? resolve(job) : reject(otherJob(module.entry, name, job))),
-      reject,
-    )
-  })
+    this.exported = loadJob(module)
+    // Whoever asks for a job is told.
+    this.exported.catch(() => {})
+  }
+
+  named(name: string): Promise<JobDefinition> {
+    return new Promise((resolve, reject) => {
+      this.onOffer = (job) => {
+        if (job.name === name) resolve(job)
+      }
+      const offered = this.offered.get(name)
+      if (offered !== undefined) return resolve(offered)
+      this.exported.then(
+        (job) => (job.name === name ? resolve(job) : reject(otherJob(this.module.entry, name, job))),
+        reject,
+      )
+    })
+  }
 }
 
 function otherJob(entry: string, name: string, found: JobDefinition): TidemarkError {

@@ -77,6 +77,8 @@ export function isEndOfTask(message: FromTaskHost): boolean {
 
 /** Messages to a worker thread: those to its task host, and how it begins and ends. */
 export type ToWorker =
+  /** The first: load the job, which is named only later. */
+  | { readonly kind: 'load'; readonly module: JobModule; readonly argv: readonly string[] }
   | WorkerStart
   | ToTaskHost
   /** Every task has ended: leave. */
@@ -98,7 +100,7 @@ export interface JobModule {
   readonly file: string
 }
 
-/** The first message to a worker: everything from which it makes the same job and finds the same files. */
+/** What makes a worker a task host: everything from which it makes the same job and finds the same files. */
 export interface WorkerStart {
   readonly kind: 'start-worker'
   readonly worker: number

@@ -1,5 +1,5 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads'
-import type { FromWorker, JobModule, ToWorker } from './protocol.ts'
+import type { FromWorker, ToWorker } from './protocol.ts'
 import type { WorkerThread } from './worker-host.ts'
 import type { ThreadEnd } from './worker-lost.ts'
 
@@ -7,9 +7,6 @@ const INPUT_TYPE = '--input-type'
 
 /** What a worker is told before it runs anything. */
 export interface WorkerData {
-  readonly module: JobModule
-  readonly job: string
-  readonly argv: readonly string[]
   readonly hasSourceMaps: boolean
 }
 
@@ -19,10 +16,10 @@ export interface SpawnOptions {
   readonly resourceLimits?: ResourceLimits
 }
 
-/** Starts a worker thread of Node. It sees the arguments and the environment of this thread, and writes to the same streams. */
-export function spawnWorker(number: number, module: JobModule, job: string, options: SpawnOptions = {}): WorkerThread {
+/** Starts a worker thread of Node, which waits to be told what to load. It sees the environment of this thread and writes to the same streams. */
+export function spawnWorker(number: number, options: SpawnOptions = {}): WorkerThread {
   const { entry = new URL('./worker-main.js', import.meta.url), resourceLimits } = options
-  const workerData: WorkerData = { module, job, argv: process.argv, hasSourceMaps: process.sourceMapsEnabled }
+  const workerData: WorkerData = { hasSourceMaps: process.sourceMapsEnabled }
   const worker = new Worker(entry, {
     workerData,
     name: `tidemark worker ${number + 1}`,

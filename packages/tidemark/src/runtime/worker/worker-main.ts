@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { assert, toErrorInfo } from '../../core/errors.ts'
 import { systemClock } from '../job/system-clock.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
-import { loadHostedJob } from './hosted-job.ts'
+import { HostedJobs } from './hosted-job.ts'
 import {
   type FromTaskHost,
   type FromWorker,
@@ -21,8 +21,7 @@ const METRICS_MS = 200
 
 assert(parentPort !== null, 'this module runs in worker threads only')
 const port = parentPort
-const { argv, hasSourceMaps, module, job } = workerData as WorkerData
-process.argv = [...argv]
+const { hasSourceMaps } = workerData as WorkerData
 if (hasSourceMaps) process.setSourceMapsEnabled(true)
 
 let host: TaskHost | null = null
@@ -50,12 +49,15 @@ function tellMetricsAgain(): void {
 // Only listens: what becomes of the thread is as without it. The error as Node hands it on has lost its code and causes.
 process.on('uncaughtExceptionMonitor', (error) => tell({ kind: 'crashing', error: toErrorInfo(error) }))
 
-// At once: the job is loaded while the main thread sees to other things.
-const loading = loadHostedJob(module, job)
-loading.catch(() => {})
+let jobs: HostedJobs | null = null
 
 function become(start: WorkerStart): void {
-  startTaskHost(start, loading, { clock: systemClock, files: new NodeFileSystem(), send: tellOfTask }).then(
+  assert(jobs !== null, 'a worker is told to load before it is told to start')
+  startTaskHost(start, jobs.named(start.plan.job), {
+    clock: systemClock,
+    files: new NodeFileSystem(),
+    send: tellOfTask,
+  }).then(
     (started) => {
       host = started
       for (const waiting of early.splice(0)) started.receive(waiting)
@@ -69,7 +71,11 @@ function become(start: WorkerStart): void {
 }
 
 port.on('message', (message: ToWorker) => {
-  if (message.kind === 'start-worker') become(message)
+  if (message.kind === 'load') {
+    process.argv = [...message.argv]
+    // The main thread sees to other things meanwhile.
+    jobs = new HostedJobs(message.module)
+  } else if (message.kind === 'start-worker') become(message)
   else if (message.kind === 'exit') process.exit(0)
   else if (host === null) early.push(message)
   else host.receive(message)

@@ -17,8 +17,10 @@ import { WorkerHost, type WorkerThread } from './worker-host.ts'
 export interface WorkerThreads {
   /** What workers load the job from; `JOB_MODULE`. */
   module(): Promise<JobModule>
-  /** Starts a thread that loads the job of this name and waits to be told more. */
-  start(worker: number, module: JobModule, job: string): WorkerThread
+  /** Gives a thread that loads the module and waits to be told more. */
+  start(worker: number, module: JobModule): WorkerThread
+  /** All that are needed have been started: ends those that were started ahead for nothing. */
+  endSpares?(): void
 }
 
 export interface WorkersOptions {
@@ -56,8 +58,10 @@ export class Workers {
 
   /** Starts the threads of the next attempt. While no task lives. */
   prepare(): void {
-    const { threads, module, plan } = this.options
-    this.prepared ??= Array.from({ length: this.count }, (_, worker) => threads.start(worker, module, plan.job))
+    const { threads, module } = this.options
+    if (this.prepared !== null) return
+    this.prepared = Array.from({ length: this.count }, (_, worker) => threads.start(worker, module))
+    threads.endSpares?.()
   }
 
   /** The hosts of one attempt. */
