@@ -8,20 +8,24 @@ import {
   requireName,
   requireObject,
   requireOneOf,
+  requireSink,
   requireSource,
   show,
 } from './arguments.ts'
 import { callSite } from './call-site.ts'
 import { outputStream } from './data-stream.ts'
-import { JobGraph } from './job-graph.ts'
-import { FAIL } from './on-error.ts'
+import { DEAD_LETTERS, JobGraph } from './job-graph.ts'
+import { type ErrorHandling, FAIL } from './on-error.ts'
 import { resolveParams } from './params.ts'
 import type { SourceStream, StreamHandle } from './stream.ts'
 import { requireStream } from './stream-node.ts'
 
 /** What `build` is given. */
 export interface JobBuilder {
-  /** Records from a source. The name is what its positions are stored under: keep it. */
+  /**
+   * Records from a source. The name is what its positions are stored under: keep it. A source with dead letters (what it could not decode goes to a sink of its own) adds a
+   * sink step with the name of the source and `.dead-letters`.
+   */
   source<T>(name: string, source: Source<T>): SourceStream<T>
 }
 
@@ -103,12 +107,19 @@ function jobBuilder(graph: JobGraph): JobBuilder {
       outputs: ['out'],
       states: [],
       behaviour: { kind: 'source', source: given },
-      errors: FAIL,
+      errors: deadLettersOf(name, given, at),
       details: { connector: given.kind, ...(given.describe === undefined ? {} : { describe: given.describe }) },
     })
     return outputStream(graph, operator, 0) as unknown as SourceStream<T>
   }
   return Object.freeze({ source })
+}
+
+function deadLettersOf(source: string, { deadLetters }: Source<unknown>, at: string | undefined): ErrorHandling {
+  if (deadLetters === undefined) return FAIL
+  const sink: unknown = deadLetters
+  requireSink(`the dead-letter sink of source '${source}'`, sink, at)
+  return { policy: 'dead-letter', deadLetters: { name: `${source}.${DEAD_LETTERS}`, sink } }
 }
 
 function portsOf(returned: unknown, graph: JobGraph): BuiltJob['ports'] {

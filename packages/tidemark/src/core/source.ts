@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import type { FileSystem } from './file-system.ts'
 import type { CheckpointId, OperatorId } from './ids.ts'
+import type { Sink } from './sink.ts'
 
 /** Marks sources, also those of another copy of the package. */
 export const SOURCE = Symbol.for('tidemark.source')
@@ -28,6 +29,11 @@ export interface Source<T> {
   readonly replay: 'exact' | 'none'
   /** Settings that people may see in the plan. Never a secret. */
   readonly describe?: Readonly<Record<string, string | number | boolean>>
+  /**
+   * Takes what readers `reject`, with the guarantee of its delivery: records of a source of name `orders` go through a sink step of their own, `orders.dead-letters`. Under
+   * that name its transactions lie in checkpoints, as the source's positions lie under the source's.
+   */
+  readonly deadLetters?: Sink<never>
   createEnumerator(context: EnumeratorContext): SplitEnumerator
   createReader(context: ReaderContext): SourceReader<T>
 }
@@ -90,12 +96,17 @@ export type PollResult = 'more' | 'nothing-now' | 'end'
 export interface SourceOutput<T> {
   /** `timestamp`: event time in milliseconds where the source knows one. */
   emit(record: T, timestamp?: number): void
+  /**
+   * What could not become a record: goes to the source's dead letters, beside the stream and through the same checkpoints; where the source has none it is counted as
+   * skipped and left out. A reader that must not skip throws instead.
+   */
+  reject(record: unknown, timestamp?: number): void
 }
 
 /**
  * Reads splits. `poll` and `snapshot` are synchronous: fetching goes on asynchronously behind them and calls `wake`.
  *
- * Invariant: a snapshot's positions follow exactly the last record emitted; a reader made from the snapshot's splits
+ * Invariant: a snapshot's positions follow exactly the last record emitted or rejected; a reader made from the snapshot's splits
  * emits exactly the records after it (where `replay` is `exact`).
  */
 export interface SourceReader<T> {
@@ -103,9 +114,9 @@ export interface SourceReader<T> {
   /** New splits, or (before the first `poll`) those of the restored checkpoint. */
   addSplits(splits: readonly Split[]): void
   readonly noMoreSplits: () => void
-  /** Emits at most `max` records. Bounded work, never waits. */
+  /** Emits and rejects at most `max` records together. Bounded work, never waits. */
   poll(output: SourceOutput<T>, max: number): PollResult
-  /** For people: the position of the record emitted as number `index` in the last `poll`. */
+  /** For people: the position of the record emitted or rejected as number `index` in the last `poll`. */
   describePosition?(index: number): string
   /** Unfinished splits with their positions. */
   snapshot(checkpoint: CheckpointId): readonly Split[]

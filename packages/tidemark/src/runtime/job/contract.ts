@@ -76,7 +76,9 @@ export interface OperatorMetrics {
   readonly operator: string
   readonly recordsIn: number
   readonly recordsOut: number
+  /** Records left out by policy: their processing threw, or a source could not decode them. */
   readonly skipped: number
+  /** Records that went to dead letters instead. */
   readonly deadLetters: number
 }
 
@@ -84,7 +86,7 @@ export interface OperatorMetrics {
 export interface JobMetrics {
   readonly status: JobStatus
   readonly elapsedMs: number
-  /** Records that sources emitted, in this process, over all attempts. */
+  /** Records that sources emitted or rejected, in this process, over all attempts. */
   readonly sourceRecords: number
   readonly checkpointsCompleted: number
   readonly checkpointsFailed: number

@@ -104,7 +104,7 @@ class TaskBuilder {
     const task = this.makeTask(chain)
     this.task = task
     try {
-      await this.openInput(task, chain, collectors[0]![0], restored[0]!)
+      await this.openInput(task, chain, collectors[0]!, restored[0]!)
       for (const node of chain.nodes) await node.operator.open?.()
     } catch (error) {
       // The caller reports it; what was opened has to be closed.
@@ -262,16 +262,20 @@ class TaskBuilder {
   private async openInput(
     task: Task,
     chain: Chain,
-    collector: BatchCollector | undefined,
+    [records, deadLetters]: readonly BatchCollector[],
     restored: Restored,
   ): Promise<void> {
     const head = this.vertex.operators[0]!.operator
     const behaviour = this.services.job.behaviours.get(head.id)!
     if (behaviour.kind !== 'source') return task.attachInput(this.makeChannelInput(task, chain))
-    assert(collector !== undefined, 'a source has an output')
+    assert(records !== undefined, 'a source has an output')
     const reader = behaviour.source.createReader(this.readerContext(head.id))
     this.reader = reader
-    const input = new SourceTaskInput(reader, chain, collector)
+    const input = new SourceTaskInput(reader, chain, {
+      records,
+      deadLetters: deadLetters ?? null,
+      countRejected: () => this.services.countError(head.id, deadLetters === undefined ? 'skipped' : 'dead-letter'),
+    })
     task.attachInput(input)
     await reader.open?.()
     const splits = restored.lists.get(SPLITS)

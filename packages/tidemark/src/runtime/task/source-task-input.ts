@@ -10,6 +10,14 @@ import { type InputProgress, NOTHING_NOW, type TaskInput, WORKED } from './task-
 /** The name under which a source's splits lie in checkpoints. */
 export const SPLITS = '@splits'
 
+/** Where the records of a source go. */
+export interface SourceOutputs {
+  readonly records: BatchCollector
+  /** Null: rejected records are only counted. */
+  readonly deadLetters: BatchCollector | null
+  readonly countRejected: () => void
+}
+
 /** Polls a source reader into the collector of the chain's first node. */
 export class SourceTaskInput implements TaskInput {
   private readonly reader: SourceReader<unknown>
@@ -19,10 +27,10 @@ export class SourceTaskInput implements TaskInput {
   private isEnded = false
   records = 0
 
-  constructor(reader: SourceReader<unknown>, chain: Chain, collector: BatchCollector) {
+  constructor(reader: SourceReader<unknown>, chain: Chain, outputs: SourceOutputs) {
     this.reader = reader
     this.chain = chain
-    this.output = new PollOutput(collector, {
+    this.output = new PollOutput(outputs, {
       describe: (index) => reader.describePosition?.(index) ?? 'unknown position',
     })
   }
@@ -100,12 +108,15 @@ function sourceFailed(error: unknown, operator: string): TidemarkError {
 }
 
 class PollOutput implements SourceOutput<unknown> {
+  /** Of what was emitted and rejected in this poll. */
   count = 0
   private readonly collector: BatchCollector
+  private readonly outputs: SourceOutputs
   private readonly origin: BatchOrigin
 
-  constructor(collector: BatchCollector, origin: BatchOrigin) {
-    this.collector = collector
+  constructor(outputs: SourceOutputs, origin: BatchOrigin) {
+    this.collector = outputs.records
+    this.outputs = outputs
     this.origin = origin
   }
 
@@ -116,5 +127,14 @@ class PollOutput implements SourceOutput<unknown> {
 
   emit(record: unknown, timestamp = Number.NaN): void {
     this.collector.emit(record, timestamp, this.count++)
+  }
+
+  reject(record: unknown, timestamp = Number.NaN): void {
+    const { deadLetters, countRejected } = this.outputs
+    countRejected()
+    const index = this.count++
+    if (deadLetters === null) return
+    deadLetters.startInput(this.origin, null)
+    deadLetters.emit(record, timestamp, index)
   }
 }

@@ -2,7 +2,7 @@ import { ByteBuffer } from '../../core/byte-buffer.ts'
 import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type CheckpointId, checkpointId, operatorId } from '../../core/ids.ts'
-import type { PollResult, Source, SourceReader, Split, SplitEnumerator } from '../../core/source.ts'
+import type { PollResult, Source, SourceOutput, SourceReader, Split, SplitEnumerator } from '../../core/source.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 
@@ -25,6 +25,7 @@ type Message = { readonly subtask: number; readonly splits: readonly Split[] | '
 /** Runs a source as the engine does, without the engine: one enumerator, a reader per subtask, messages between them in one FIFO. */
 export class SourceRun<T> {
   readonly records: T[] = []
+  readonly rejected: unknown[] = []
   private readonly options: SourceRunOptions<T>
   private readonly enumerator: SplitEnumerator
   private readonly readers: SourceReader<T>[] = []
@@ -94,7 +95,11 @@ export class SourceRun<T> {
     this.deliver()
     if (this.hasEnded[subtask]!) return 'end'
     this.isAwake[subtask] = false
-    const result = this.readers[subtask]!.poll({ emit: (record) => void this.records.push(record) }, max)
+    const output: SourceOutput<T> = {
+      emit: (record) => void this.records.push(record),
+      reject: (record) => void this.rejected.push(record),
+    }
+    const result = this.readers[subtask]!.poll(output, max)
     if (result === 'more') this.isAwake[subtask] = true
     if (result === 'end') this.hasEnded[subtask] = true
     return result

@@ -10,6 +10,7 @@ import {
   type Split,
   type SplitEnumerator,
 } from '../../core/source.ts'
+import type { Sink } from '../../core/sink.ts'
 import type { SimulatedWorld } from './simulated-world.ts'
 
 /** Part of a simulated upstream system: records `next` … `end − 1` of partition `partition`. */
@@ -23,6 +24,10 @@ export interface CheckingSourceOptions<T> {
   readonly partitions: readonly (readonly T[])[]
   /** Called for every record that is emitted. */
   readonly onEmit?: (record: T) => void
+  /** Records that the source cannot decode: it rejects them. Default: none. */
+  readonly isBad?: (record: T) => boolean
+  /** Takes the rejected records. */
+  readonly deadLetters?: Sink<T>
 }
 
 /**
@@ -37,6 +42,7 @@ export function checkingSource<T>(world: SimulatedWorld, name: string, options: 
     kind: 'checking',
     isBounded: true,
     replay: 'exact',
+    ...(options.deadLetters === undefined ? {} : { deadLetters: options.deadLetters }),
     createEnumerator: (context) => new CheckingEnumerator(upstream, context),
     createReader: (context) => new CheckingReader(upstream, context),
   }
@@ -141,7 +147,7 @@ class CheckingReader<T> implements SourceReader<T> {
   }
 
   poll(output: SourceOutput<T>, max: number): PollResult {
-    const { world, name, partitions, onEmit } = this.upstream
+    const { world, name, partitions, onEmit, isBad } = this.upstream
     if (this.isClosed || this.attempt !== world.attempts)
       world.violate('one process, one attempt', `${name} is polled in an attempt that is over`)
     world.disturb(`source ${name}`)
@@ -156,7 +162,8 @@ class CheckingReader<T> implements SourceReader<T> {
         const record = records[chosen.next]!
         this.polled.push(`${partition}:${chosen.next++}`)
         onEmit?.(record)
-        output.emit(record)
+        if (isBad?.(record) === true) output.reject(record)
+        else output.emit(record)
       }
       if (chosen.next >= records.length) this.splits.splice(index, 1)
     }

@@ -7,6 +7,11 @@ import type { JobMetrics, JobStatus } from '../../runtime/job/contract.ts'
 export interface SourceProbe<in T> {
   /** Gives records to the source, in this order. They are processed when the test awaits the next call of the run. */
   push(...records: readonly T[]): void
+  /**
+   * The same for what the source could not decode: it goes to the source's dead letters, which `run.sink('<source>.dead-letters')` shows, or is counted as skipped where it
+   * has none.
+   */
+  reject(...records: readonly unknown[]): void
   /** Nothing more will be pushed. A job whose sources have all ended finishes. */
   end(): void
 }
@@ -51,7 +56,7 @@ export interface TestRun<P> extends AsyncDisposable {
   readonly status: JobStatus
   /** A source by its name, also one that the build function did not return. */
   source(name: string): SourceProbe<unknown>
-  /** What was written to a sink, by its name; also to those of dead letters. */
+  /** What was written to a sink, by its name; also to those of dead letters, `orders.dead-letters` for those of source `orders`. */
   sink(name: string): OutputProbe<unknown>
   /** Until nothing is in flight; then takes a checkpoint, so that probes show all of it. */
   settle(): Promise<void>

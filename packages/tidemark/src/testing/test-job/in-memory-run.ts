@@ -92,7 +92,11 @@ export class InMemoryRun implements TestRun<unknown> {
   source(name: string): SourceProbe<unknown> {
     const log = this.standIns.logs.get(name)
     if (log === undefined) throw unknownName('source', name, this.standIns.logs.keys())
-    return { push: (...records) => log.push(records), end: () => log.end() }
+    return {
+      push: (...records) => log.push(records),
+      reject: (...records) => log.push(records, true),
+      end: () => log.end(),
+    }
   }
 
   sink(name: string): OutputProbe<unknown> {
@@ -190,6 +194,7 @@ export class InMemoryRun implements TestRun<unknown> {
       const log = () => this.source(ports[name]!.operator)
       const probe = {
         push: (...records: readonly unknown[]) => log().push(...records),
+        reject: (...records: readonly unknown[]) => log().reject(...records),
         end: () => log().end(),
         get records() {
           return output.records

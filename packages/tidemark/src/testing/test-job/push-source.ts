@@ -13,7 +13,7 @@ import {
 
 /** What a test has pushed into one source so far: outlives crashes, so that every position can be read again. */
 export class PushLog {
-  readonly records: unknown[] = []
+  readonly records: { readonly record: unknown; readonly isRejected: boolean }[] = []
   private readonly name: string
   private readonly readers = new Set<() => void>()
   private hasEnded = false
@@ -26,14 +26,14 @@ export class PushLog {
     return this.hasEnded
   }
 
-  push(records: readonly unknown[]): void {
+  push(records: readonly unknown[], isRejected = false): void {
     if (this.hasEnded) {
       throw new TidemarkError('SOURCE_FAILED', `source '${this.name}' has ended: nothing can be pushed into it`, {
         action: 'Push before end() or finish().',
         context: { operator: this.name },
       })
     }
-    for (const record of records) this.records.push(record)
+    for (const record of records) this.records.push({ record, isRejected })
     for (const wake of this.readers) wake()
   }
 
@@ -138,7 +138,9 @@ class PushReader implements SourceReader<unknown> {
       const stripe = this.stripes.find(({ next }) => next < records.length)
       if (stripe === undefined) return this.hasAllStripes && this.log.isEnded ? 'end' : 'nothing-now'
       this.polled.push(stripe.next)
-      output.emit(records[stripe.next])
+      const { record, isRejected } = records[stripe.next]!
+      if (isRejected) output.reject(record)
+      else output.emit(record)
       stripe.next += stripe.of
     }
     return 'more'
