@@ -1,0 +1,166 @@
+import { assert } from 'tidemark/connector'
+import type { KafkaHeader } from '../options.ts'
+import { BATCH, LENGTH_PREFIX_BYTES, MAGIC, TRANSACTIONAL } from './batch-layout.ts'
+import { checkCompression, compress, compressionNumber } from './compression.ts'
+import type { BatchBuilder, BatchIdentity, Compression } from './contract.ts'
+import { crc32c } from './crc32c.ts'
+
+const INITIAL_BYTES = 16_384
+/** A varint takes at most 5 bytes, a varlong 10: what a record needs beside its key, value and headers. */
+const MAX_RECORD_OVERHEAD_BYTES = 1 + 10 + 5 * 5
+
+/** Fails where this Node does not know the compression. */
+export function createBatchBuilder(compression: Compression): BatchBuilder {
+  checkCompression(compression)
+  return new GrowingBatch(compression)
+}
+
+class GrowingBatch implements BatchBuilder {
+  recordCount = 0
+  byteLength: number = BATCH.records
+  private readonly compression: Compression
+  /** Kept from batch to batch; what `finish` gives away is a copy of the size that it has. */
+  private buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  private baseTimestampMs = 0
+  private maxTimestampMs = 0
+
+  constructor(compression: Compression) {
+    this.compression = compression
+  }
+
+  append(
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    headers: readonly KafkaHeader[] | null,
+    timestampMs: number,
+  ): void {
+    const headerBytes = headers === null || headers.length === 0 ? 1 : sizeOfHeaders(headers)
+    const most = (key?.length ?? 0) + (value?.length ?? 0) + headerBytes + MAX_RECORD_OVERHEAD_BYTES
+    if (this.byteLength + most > this.buffer.length) this.grow(this.byteLength + most)
+    if (this.recordCount === 0) {
+      this.baseTimestampMs = timestampMs
+      this.maxTimestampMs = timestampMs
+    } else if (timestampMs > this.maxTimestampMs) this.maxTimestampMs = timestampMs
+    const { buffer } = this
+    const timestampDelta = timestampMs - this.baseTimestampMs
+    const offsetDelta = this.recordCount
+    const length =
+      1 +
+      sizeOfVarint(timestampDelta) +
+      sizeOfVarint(offsetDelta) +
+      (key === null ? 1 : sizeOfVarint(key.length) + key.length) +
+      (value === null ? 1 : sizeOfVarint(value.length) + value.length) +
+      headerBytes
+    let at = writeVarint(buffer, this.byteLength, length)
+    // The attributes of a record are unused.
+    buffer[at++] = 0
+    at = writeVarint(buffer, at, timestampDelta)
+    at = writeVarint(buffer, at, offsetDelta)
+    at = writeBytes(buffer, at, key)
+    at = writeBytes(buffer, at, value)
+    if (headers === null || headers.length === 0) buffer[at++] = 0
+    else at = writeHeaders(buffer, at, headers)
+    this.byteLength = at
+    this.recordCount++
+  }
+
+  finish(identity: BatchIdentity): Uint8Array {
+    assert(this.recordCount > 0, 'a batch has records')
+    const batch = this.withHeaderSpace()
+    batch.fill(0, 0, BATCH.magic)
+    batch.writeInt32BE(batch.length - LENGTH_PREFIX_BYTES, BATCH.batchLength)
+    // The broker sets base offset and leader epoch.
+    batch.writeInt32BE(-1, BATCH.partitionLeaderEpoch)
+    batch[BATCH.magic] = MAGIC
+    batch.writeInt16BE(
+      compressionNumber(this.compression) | (identity.isTransactional ? TRANSACTIONAL : 0),
+      BATCH.attributes,
+    )
+    batch.writeInt32BE(this.recordCount - 1, BATCH.lastOffsetDelta)
+    batch.writeBigInt64BE(BigInt(this.baseTimestampMs), BATCH.baseTimestamp)
+    batch.writeBigInt64BE(BigInt(this.maxTimestampMs), BATCH.maxTimestamp)
+    batch.writeBigInt64BE(identity.producerId, BATCH.producerId)
+    batch.writeInt16BE(identity.producerEpoch, BATCH.producerEpoch)
+    batch.writeInt32BE(identity.baseSequence, BATCH.baseSequence)
+    batch.writeInt32BE(this.recordCount, BATCH.recordCount)
+    batch.writeUInt32BE(crc32c(batch, BATCH.attributes, batch.length), BATCH.checksum)
+    this.recordCount = 0
+    this.byteLength = BATCH.records
+    return batch
+  }
+
+  /** A buffer of its own for the whole batch, with the records in their place. */
+  private withHeaderSpace(): Buffer {
+    if (this.compression === 'none') {
+      const batch = Buffer.allocUnsafeSlow(this.byteLength)
+      this.buffer.copy(batch, BATCH.records, BATCH.records, this.byteLength)
+      return batch
+    }
+    const compressed = compress(this.compression, this.buffer.subarray(BATCH.records, this.byteLength))
+    const batch = Buffer.allocUnsafeSlow(BATCH.records + compressed.length)
+    batch.set(compressed, BATCH.records)
+    return batch
+  }
+
+  private grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.buffer.length))
+    this.buffer.copy(larger, 0, 0, this.byteLength)
+    this.buffer = larger
+  }
+}
+
+/** Zigzag varint: integers whose size is small take few bytes. */
+function sizeOfVarint(value: number): number {
+  let rest = value < 0 ? -2 * value - 1 : 2 * value
+  let bytes = 1
+  while (rest >= 0x80) {
+    rest = Math.floor(rest / 0x80)
+    bytes++
+  }
+  return bytes
+}
+
+function writeVarint(buffer: Buffer, start: number, value: number): number {
+  let at = start
+  let rest = value < 0 ? -2 * value - 1 : 2 * value
+  while (rest >= 0x80) {
+    buffer[at++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  buffer[at++] = rest
+  return at
+}
+
+function writeBytes(buffer: Buffer, start: number, bytes: Uint8Array | null): number {
+  if (bytes === null) {
+    buffer[start] = 1
+    return start + 1
+  }
+  const at = writeVarint(buffer, start, bytes.length)
+  const { length } = bytes
+  // A call of `set` costs about as much as a loop over this many bytes.
+  if (length > 24) buffer.set(bytes, at)
+  else for (let index = 0; index < length; index++) buffer[at + index] = bytes[index]!
+  return at + length
+}
+
+function sizeOfHeaders(headers: readonly KafkaHeader[]): number {
+  let bytes = sizeOfVarint(headers.length)
+  for (const { name, value } of headers) {
+    const nameBytes = Buffer.byteLength(name)
+    bytes += sizeOfVarint(nameBytes) + nameBytes
+    bytes += value === null ? 1 : sizeOfVarint(value.length) + value.length
+  }
+  return bytes
+}
+
+function writeHeaders(buffer: Buffer, start: number, headers: readonly KafkaHeader[]): number {
+  let at = writeVarint(buffer, start, headers.length)
+  for (const { name, value } of headers) {
+    const bytes = Buffer.byteLength(name)
+    at = writeVarint(buffer, at, bytes)
+    at += buffer.write(name, at, 'utf8')
+    at = writeBytes(buffer, at, value)
+  }
+  return at
+}
