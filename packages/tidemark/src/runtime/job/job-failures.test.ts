@@ -6,7 +6,7 @@ import { value } from '../../api/state.ts'
 import type { DeadLetter } from '../../core/job.ts'
 import type { RestartStrategy } from '../../core/options.ts'
 import { SINK, type Sink } from '../../core/sink.ts'
-import { CHECKPOINTS, failureOf, JobBench } from '../../testing/job-bench/job-bench.ts'
+import { CHECKPOINTS, failureOf, hostsAt, JobBench } from '../../testing/job-bench/job-bench.ts'
 import { watchedSink } from '../../testing/job-bench/watched-sink.ts'
 import { PushLog, pushSource } from '../../testing/test-job/push-source.ts'
 
@@ -328,7 +328,7 @@ const using = (log: PushLog, per: 'worker' | 'task', events: string[], sink: Sin
 
 describe('resources', () => {
   it.each([
-    ['worker', 1],
+    ['worker', hostsAt(2)],
     ['task', 2],
   ] as const)(
     'are opened once per %s and closed once, also after failures, before the next attempt',

@@ -10,6 +10,18 @@ import { ManualClock } from '../test-job/manual-clock.ts'
 export const CHECKPOINTS = '/checkpoints'
 const MOST_TURNS = 300_000
 
+let hosts = 1
+
+/** From now on benches place tasks on so many task hosts with rings between them, as on worker threads. For a file that runs the tests of other files so. */
+export function placeOnHosts(count: number): void {
+  hosts = count
+}
+
+/** On how many hosts the tasks of a job with this parallelism are. */
+export function hostsAt(parallelism: number): number {
+  return Math.min(hosts, parallelism)
+}
+
 type EventOf<Kind extends JobEvent['kind']> = Extract<JobEvent, { readonly kind: Kind }>
 
 /**
@@ -41,6 +53,7 @@ export class JobBench {
         lock: (directory) => this.lock(directory),
         scheduling: { random, stepsPerTurn: 1 },
         messagesPerTurn: 1,
+        localHosts: hosts,
       },
     )
     master.on((event) => this.events.push(event))
