@@ -47,6 +47,17 @@ describe('the directory of a job', () => {
     }
   })
 
+  it('removes with the next write what a failed one could not remove', async () => {
+    const disk = new MemoryFileSystem()
+    const { directory } = await startSample(disk, new SeededRandom(1))
+    disk.inject(({ kind }) => (kind === 'rename' || kind === 'remove' ? new Error('ENOSPC') : undefined))
+    await expect(directory.setStatus('finished')).rejects.toThrow(/ENOSPC/)
+    expect(disk.paths(SAMPLE_DIRECTORY)).toHaveLength(2)
+    disk.inject(undefined)
+    await directory.setStatus('finished')
+    expect(disk.paths(SAMPLE_DIRECTORY)).toEqual([RECORD])
+  })
+
   it('keeps the run and raises the epoch when the run goes on; a new run has a new id', async () => {
     const disk = new MemoryFileSystem()
     const first = await startSample(disk, new SeededRandom(1))

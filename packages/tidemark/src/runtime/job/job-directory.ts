@@ -79,6 +79,8 @@ class FileJobDirectory implements JobDirectory {
   readonly previous: JobRecord | null
   readonly #options: JobDirectoryOptions
   #current: JobRecord | null = null
+  /** What a write that failed may have left. */
+  #hasResidue = false
 
   constructor(options: JobDirectoryOptions, path: string, previous: JobRecord | null) {
     this.path = path
@@ -122,10 +124,13 @@ class FileJobDirectory implements JobDirectory {
     const file = `${this.path}/${JOB_RECORD_NAME}`
     const partial = `${file}.${record.epoch}-${random.hex(12)}.partial`
     try {
+      if (this.#hasResidue) await removeResidue(files, this.path)
+      this.#hasResidue = false
       await writeNewFile(files, partial, encodeJobRecord(record))
       await files.rename(partial, file)
       await files.syncDirectory(this.path)
     } catch (error) {
+      this.#hasResidue = true
       await ignoreFailure(files.remove(partial))
       throw storageFailed(`Writing ${file}`, file, error)
     }
@@ -133,7 +138,7 @@ class FileJobDirectory implements JobDirectory {
   }
 }
 
-/** What a process that died while it wrote the record left behind. */
+/** What a process that died while it wrote the record left behind, or a write that failed. */
 async function removeResidue(files: FileSystem, path: string): Promise<void> {
   for (const name of (await files.list(path)) ?? []) {
     if (name.startsWith(`${JOB_RECORD_NAME}.`) && name.endsWith('.partial')) await files.remove(`${path}/${name}`)

@@ -299,9 +299,10 @@ export class JobSession {
   private async finished(): Promise<JobResult> {
     await this.applyRetention('finished')
     const result = await this.ended('finished')
-    await this.orWarn('the next start has nothing to do but to say so', () =>
-      this.options.start.directory.setStatus('finished'),
-    )
+    const { directory } = this.options.start
+    const tell = () => directory.setStatus('finished')
+    // A disk that fails once is asked twice: no later start looks after what this one leaves.
+    await this.orWarn('the next start has nothing to do but to say so', () => tell().catch(tell))
     return result
   }
 
