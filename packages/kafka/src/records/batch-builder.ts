@@ -7,6 +7,8 @@ import { crc32c } from './crc32c.ts'
 
 const INITIAL_BYTES = 16_384
 /** A varint takes at most 5 bytes, a varlong 10: what a record needs beside its key, value and headers. */
+/** Twice its distance to another time has to be an exact number. Year 144,683. */
+const MAX_TIMESTAMP_MS = 2 ** 52
 const MAX_RECORD_OVERHEAD_BYTES = 1 + 10 + 5 * 5
 
 /** Fails where this Node does not know the compression. */
@@ -34,6 +36,7 @@ class GrowingBatch implements BatchBuilder {
     headers: readonly KafkaHeader[] | null,
     timestampMs: number,
   ): void {
+    assert(Number.isInteger(timestampMs) && timestampMs >= 0 && timestampMs < MAX_TIMESTAMP_MS, 'a time can be written')
     const headerBytes = headers === null || headers.length === 0 ? 1 : sizeOfHeaders(headers)
     const most = (key?.length ?? 0) + (value?.length ?? 0) + headerBytes + MAX_RECORD_OVERHEAD_BYTES
     if (this.byteLength + most > this.buffer.length) this.grow(this.byteLength + most)

@@ -20,7 +20,7 @@ export interface BatchHeader {
 
 /**
  * Walks over the records of a fetch without making an object per record. Checks each batch's checksum and lengths before its first record; what does not fit is
- * a `KafkaError` CORRUPT_MESSAGE that names the offset. The fields describe the record that the last `nextRecord` found; byte fields are views that stay valid as long as the bytes that were loaded.
+ * a `KafkaError` CORRUPT_MESSAGE that names the offset. `key` and `value` make a view each time they are asked for. The fields describe the record that the last `nextRecord` found; byte fields are views that stay valid as long as the bytes that were loaded.
  */
 export interface RecordCursor {
   load(bytes: Uint8Array): void
@@ -29,6 +29,7 @@ export interface RecordCursor {
   readonly batch: BatchHeader
   nextRecord(): boolean
   readonly offset: number
+  /** A time beyond safe integers (somebody's nanoseconds) is the nearest of them. */
   readonly timestampMs: number
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
@@ -48,6 +49,7 @@ export interface BatchBuilder {
   readonly recordCount: number
   /** Bytes that the batch would have now, before compression. */
   readonly byteLength: number
+  /** The time is a whole number from 0 to before 2^52: what users hand in is checked before. */
   append(
     key: Uint8Array | null,
     value: Uint8Array | null,

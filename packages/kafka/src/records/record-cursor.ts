@@ -89,7 +89,7 @@ class FetchedRecords implements RecordCursor {
     this.isOpen = false
     if (bytes.length - start < LENGTH_PREFIX_BYTES) return false
     const { batch } = this
-    batch.baseOffset = this.readSafeInteger(start + BATCH.baseOffset)
+    batch.baseOffset = this.readOffset(start + BATCH.baseOffset)
     const end = start + LENGTH_PREFIX_BYTES + bytes.readInt32BE(start + BATCH.batchLength)
     if (end < start + BATCH.records) throw this.corrupt('it is shorter than its own fields')
     if (end > bytes.length) return false
@@ -119,8 +119,8 @@ class FetchedRecords implements RecordCursor {
     batch.producerEpoch = bytes.readInt16BE(start + BATCH.producerEpoch)
     batch.isTransactional = (attributes & TRANSACTIONAL) !== 0
     batch.isAppendTime = (attributes & LOG_APPEND_TIME) !== 0
-    batch.maxTimestampMs = this.readSafeInteger(start + BATCH.maxTimestamp)
-    this.baseTimestampMs = this.readSafeInteger(start + BATCH.baseTimestamp)
+    batch.maxTimestampMs = safeTime(this.readInteger(start + BATCH.maxTimestamp))
+    this.baseTimestampMs = this.readInteger(start + BATCH.baseTimestamp)
     this.compression = attributes & COMPRESSION_MASK
     const isControl = (attributes & CONTROL) !== 0
     batch.control = isControl ? this.readControl(start + BATCH.records, recordCount) : null
@@ -173,7 +173,9 @@ class FetchedRecords implements RecordCursor {
     if (offsetDelta <= this.lastDelta || offset > this.batch.lastOffset) throw this.corrupt('its offsets do not ascend')
     this.lastDelta = offsetDelta
     this.offset = offset
-    this.timestampMs = this.batch.isAppendTime ? this.batch.maxTimestampMs : this.baseTimestampMs + timestampDelta
+    this.timestampMs = this.batch.isAppendTime
+      ? this.batch.maxTimestampMs
+      : safeTime(this.baseTimestampMs + timestampDelta)
     this.headersStart = this.at
     this.at = recordEnd
     return true
@@ -233,12 +235,13 @@ class FetchedRecords implements RecordCursor {
     return value
   }
 
-  /** A zigzag varint or varlong. */
+  /** A zigzag varint or varlong. Beyond 2^53 only a time can be meant, and about right is right enough: what is counted is held to its bounds. */
   private readVarint(): number {
     const { data, end } = this
     let { at } = this
     let value = 0
     let scale = 1
+    const first = data[at]!
     const last = Math.min(end, at + MAX_VARINT_BYTES)
     for (;;) {
       if (at >= last) throw this.corrupt('a number is cut off')
@@ -248,15 +251,18 @@ class FetchedRecords implements RecordCursor {
       scale *= 0x80
     }
     this.at = at
-    // Zigzag: 0, -1, 1, -2, … Beyond 2^53 nothing that is counted here can be.
-    if (value > Number.MAX_SAFE_INTEGER) throw this.corrupt('a number is too large')
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+    // Zigzag: 0, -1, 1, -2, …
+    return (first & 1) === 0 ? value / 2 : -(value + 1) / 2
   }
 
-  private readSafeInteger(at: number): number {
-    const value = this.bytes.readInt32BE(at) * 2 ** 32 + this.bytes.readUInt32BE(at + 4)
-    if (!Number.isSafeInteger(value)) throw this.corrupt('an offset or timestamp is too large')
+  private readOffset(at: number): number {
+    const value = this.readInteger(at)
+    if (!Number.isSafeInteger(value) || value < 0) throw this.corrupt('its offset cannot be')
     return value
+  }
+
+  private readInteger(at: number): number {
+    return this.bytes.readInt32BE(at) * 2 ** 32 + this.bytes.readUInt32BE(at + 4)
   }
 
   private corrupt(why: string): KafkaError {
@@ -264,4 +270,9 @@ class FetchedRecords implements RecordCursor {
     this.isOpen = false
     return kafkaError('CORRUPT_MESSAGE', `the record batch at offset ${this.batch.baseOffset} is damaged: ${why}`)
   }
+}
+
+/** Some producers write nanoseconds, and brokers may let them: not a reason to stop reading. */
+function safeTime(timeMs: number): number {
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(timeMs, Number.MAX_SAFE_INTEGER))
 }
