@@ -1,4 +1,5 @@
 import type { SimulatedJob } from './kit.ts'
+import { badRecords } from './bad-records.ts'
 import { broadcastRules } from './broadcast-rules.ts'
 import { chain } from './chain.ts'
 import { diamond } from './diamond.ts'
@@ -22,4 +23,5 @@ export const ALL_JOBS: readonly SimulatedJob[] = [
   largeState,
   listState,
   files,
+  badRecords,
 ]

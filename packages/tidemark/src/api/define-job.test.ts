@@ -52,6 +52,25 @@ describe('defineJob', () => {
     expect(JOB in job).toBe(true)
   })
 
+  test('adds a sink step for the dead letters of a source, under a name of its own', () => {
+    const build = (source: Source<number>) =>
+      defineJob('read', (job) => job.source('n', source).to('out', sink)).build(undefined)
+    const { plan } = build({ ...numbers, deadLetters: sink })
+    expect(plan.operators.map(({ id, kind, outputs }) => [id, kind, outputs])).toEqual([
+      ['n', 'source', ['out', 'dead-letters']],
+      ['n.dead-letters', 'sink', []],
+      ['out', 'sink', []],
+    ])
+    expect(plan.edges).toContainEqual({
+      from: { operator: 'n', output: 1 },
+      to: { operator: 'n.dead-letters', input: 0 },
+      partitioning: 'forward',
+    })
+    expect(topologyHash(plan)).not.toBe(topologyHash(build(numbers).plan))
+    const broken = { ...numbers, deadLetters: {} } as unknown as Source<number>
+    expect(errorOf(() => build(broken)).message).toMatch(/the dead-letter sink of source 'n' is not a sink/)
+  })
+
   test('builds a plan that is plain, versioned JSON', () => {
     const { plan } = defineJob('plain', (job) =>
       job

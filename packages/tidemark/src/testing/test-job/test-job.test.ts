@@ -334,6 +334,31 @@ describe('a job that fails in testJob', () => {
   })
 })
 
+describe('a source with dead letters in testJob', () => {
+  it('shows what was rejected once, also with a crash in between', async () => {
+    const reading = defineJob('reading', (job) => {
+      const read = job.source('orders', { ...orders, deadLetters: jsonLines<{ text: string }>('/nowhere') })
+      return { orders: read, amounts: read.map(({ amount }) => amount) }
+    })
+    await using run = await testJob(reading)
+    run.at.orders.push({ shop: 'a', amount: 1 })
+    run.at.orders.reject({ text: '{' })
+    await run.crash()
+    run.at.orders.push({ shop: 'a', amount: 2 })
+    await run.settle()
+    expect(run.at.amounts.records).toEqual([1, 2])
+    expect(run.sink('orders.dead-letters').records).toEqual([{ text: '{' }])
+    expect(run.metrics().operators.find(({ operator }) => operator === 'orders')?.deadLetters).toBe(1)
+  })
+
+  it('counts what is rejected as skipped where there is no sink for it', async () => {
+    await using run = await testJob(revenue)
+    run.source('orders').reject('{')
+    await run.settle()
+    expect(run.metrics().operators.find(({ operator }) => operator === 'orders')?.skipped).toBe(1)
+  })
+})
+
 describe('connect in testJob', () => {
   it('keeps both inputs of a key together', async () => {
     const matching = defineJob('matching', (job) => {
