@@ -84,7 +84,7 @@ function firstAbove(values: Float64Array, value: number): number {
 }
 
 /** mulberry32: numbers from 0 up to 1. */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -1,16 +1,15 @@
-/** Parses lines of JSON with 30 fields and counts the objects by one of them; the whole object goes to the task of its key. Arguments: `-- --records N --keys K`. */
+/** Reads lines of JSON and counts the objects by one of their fields; the whole object goes to the task of its key. Arguments: `-- --input FILE`. */
 import { parseArgs } from 'node:util'
-import { defineJob, forEachSink, generate } from 'tidemark'
-import { type Order, orderLine } from './order-line.ts'
+import { defineJob, forEachSink, readJsonLines } from 'tidemark'
+
+interface Order {
+  readonly customer: string
+}
 
 export default defineJob('json-records', (job) => {
-  const { records, keys } = parseArgs({
-    options: { records: { type: 'string', default: '1000000' }, keys: { type: 'string', default: '1000' } },
-  }).values
-  const total = Number(keys)
+  const { input = '' } = parseArgs({ options: { input: { type: 'string' } } }).values
   job
-    .source('lines', generate({ count: Number(records), create: (index) => orderLine(index, total) }))
-    .map((line) => JSON.parse(line) as Order)
+    .source('orders', readJsonLines<Order>(input))
     .keyBy((order) => order.customer)
     .runningCount('counts')
     .to(
