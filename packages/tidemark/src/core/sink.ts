@@ -49,6 +49,8 @@ export interface WriterContext extends SinkIdentity {
   readonly secret: (name: string) => string
   /** Tells the task that `write` may take records again. */
   readonly wake: () => void
+  /** Tells people what they should know, though the job goes on. */
+  readonly warn: (message: string) => void
   /** Fails the attempt: for what asynchronous writing finds out. */
   readonly fail: (error: unknown) => void
 }

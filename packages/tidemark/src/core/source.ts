@@ -85,6 +85,8 @@ export interface ReaderContext {
   readonly requestSplit: () => void
   /** Tells the task that `poll` is worth calling again. Safe to call at any time, also needlessly. */
   readonly wake: () => void
+  /** Tells people what they should know, though the job goes on. */
+  readonly warn: (message: string) => void
   /** Fails the attempt: for what asynchronous fetching finds out. */
   readonly fail: (error: unknown) => void
 }

@@ -247,6 +247,7 @@ describe('a file sink', () => {
       files: slow,
       secret: (name) => name,
       wake: () => void woken++,
+      warn: () => {},
       fail: (error) => expect.fail(String(error)),
     })
     const records = Array.from({ length: 100 }, () => 'x'.repeat(10_000))

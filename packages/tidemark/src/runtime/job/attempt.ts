@@ -184,6 +184,8 @@ export class Attempt {
         if (!this.isStopping)
           this.guard(() => this.enumerators.onSplitRequest(message.operator, subtaskOf(message.task)))
         return
+      case 'warn':
+        return this.options.emit({ kind: 'warning', message: message.message })
       case 'acknowledge':
       case 'decline':
         return this.decide({ ...message, ...this.times() })

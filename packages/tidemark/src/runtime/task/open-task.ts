@@ -310,12 +310,13 @@ class TaskBuilder {
       secret,
       requestSplit: () => send({ kind: 'request-split', attempt, task, operator }),
       wake: () => wake(task),
+      warn: (message) => send({ kind: 'warn', attempt, task, message }),
       fail: (error) => this.task?.fail(error),
     }
   }
 
   private writerContext(operator: OperatorId): WriterContext {
-    const { job, run, epoch, attempt, clock, files, secret, wake } = this.services
+    const { job, run, epoch, attempt, clock, files, send, secret, wake } = this.services
     const { task, subtask } = this.deployment
     return {
       job: job.plan.job,
@@ -329,6 +330,7 @@ class TaskBuilder {
       files,
       secret,
       wake: () => wake(task),
+      warn: (message) => send({ kind: 'warn', attempt, task, message }),
       fail: (error) => this.task?.fail(error),
     }
   }

@@ -45,6 +45,8 @@ export type FromTaskHost =
   /** Opened and restored: ready to start. */
   | { readonly kind: 'ready'; readonly attempt: Attempt; readonly task: TaskId }
   | { readonly kind: 'request-split'; readonly attempt: Attempt; readonly task: TaskId; readonly operator: OperatorId }
+  /** A reader or writer tells people something. */
+  | { readonly kind: 'warn'; readonly attempt: Attempt; readonly task: TaskId; readonly message: string }
   | {
       readonly kind: 'acknowledge'
       readonly attempt: Attempt
@@ -98,6 +100,8 @@ export type FromWorker =
 export interface JobModule {
   readonly entry: string
   readonly file: string
+  /** SHA-256 of the bundle's bytes, in hexadecimal: the main thread runs these. */
+  readonly hash?: string
 }
 
 /** What makes a worker a task host: everything from which it makes the same job and finds the same files. */

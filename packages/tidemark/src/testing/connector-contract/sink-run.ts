@@ -80,6 +80,7 @@ export class SinkRun<T> {
         files,
         secret: (name) => name,
         wake: () => void (this.isAwake[subtask] = true),
+        warn: () => {},
         fail: (error) => void (this.failure ??= { error }),
       })
       this.writers.push(writer)

@@ -65,6 +65,7 @@ export class SourceRun<T> {
         secret: (name) => name,
         requestSplit: () => void this.requests.push(subtask),
         wake: () => void (this.isAwake[subtask] = true),
+        warn: () => {},
         fail,
       })
       this.readers.push(reader)
