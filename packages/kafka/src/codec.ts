@@ -23,7 +23,10 @@ export interface Decoding<T> {
    * its failure fails the source, and is not a bad record.
    */
   prepare?(bytes: Uint8Array | null, context: DecodeContext): Promise<void> | undefined
-  /** Synchronous. The bytes are valid during the call only. What it throws makes the record a bad one. */
+  /**
+   * Synchronous. The bytes are valid during the call only. What it throws makes the record a bad one; a TidemarkError `INVALID_OPTION` or `UNSUPPORTED` says that the codec
+   * itself cannot work, and fails the source whatever the policy for bad records is.
+   */
   decode(bytes: Uint8Array | null, context: DecodeContext): T
   close?(): void | Promise<void>
 }
