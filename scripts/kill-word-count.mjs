@@ -1,5 +1,6 @@
 // Runs word count through the command line on any text, kills it again and again with SIGKILL at random moments, and checks every count:
-//   node scripts/kill-word-count.mjs --input FILE [--input FILE …] [--kills 10] [--parallelism 2] [--interval 1s] [--folder DIR]
+//   node scripts/kill-word-count.mjs --input FILE [--input FILE …] [--kills 10] [--parallelism 2] [--workers N] [--interval 1s] [--folder DIR]
+// Tasks run in worker threads, as many as the command line makes, or as --workers says (0: in the main thread).
 // Every kill follows a checkpoint newer than the one that the process resumed from, and every start must resume from the newest complete one.
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
@@ -15,6 +16,7 @@ const { values: given } = parseArgs({
     input: { type: 'string', multiple: true },
     kills: { type: 'string', default: '10' },
     parallelism: { type: 'string', default: '2' },
+    workers: { type: 'string' },
     interval: { type: 'string', default: '1s' },
     folder: { type: 'string' },
   },
@@ -54,6 +56,7 @@ if (process.exitCode === undefined) {
 async function runProcess(isToBeKilled) {
   const newest = await newestCheckpoint()
   const options = ['--parallelism', given.parallelism, '--checkpoint-interval', given.interval, '--json', '--live']
+  if (given.workers !== undefined) options.push('--workers', given.workers)
   const argv = ['run', join(project, 'examples/word-count.ts'), ...options, '--checkpoint-dir', checkpoints]
   const child = spawn(
     process.execPath,

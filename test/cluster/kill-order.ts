@@ -27,6 +27,8 @@ export type KillMoment =
 /** What the process is told, as JSON in its environment. */
 export interface ProcessOrder {
   readonly parallelism: number
+  /** 0: all tasks run in the main thread. */
+  readonly workers: number
   readonly checkpointMode: 'exactly-once' | 'at-least-once'
   readonly checkpointDir: string
   /** Kill, or null: run to the end. */

@@ -1,4 +1,5 @@
 import type { FileStat, FileSystem, FileWriter } from '../../packages/tidemark/src/core/file-system.ts'
+import { NodeFileSystem } from '../../packages/tidemark/src/runtime/storage/node-file-system.ts'
 
 export type FileOperation =
   | 'create'
@@ -19,7 +20,7 @@ export type FileOperation =
 export type FileWatcher = (operation: FileOperation, path: string, when: 'before' | 'after') => void | Promise<void>
 
 /** A file system that somebody watches. What the watcher returns is waited for. */
-export class WatchedFiles implements FileSystem {
+class WatchedFiles implements FileSystem {
   private readonly inner: FileSystem
   private readonly watch: FileWatcher
 
@@ -79,4 +80,26 @@ export class WatchedFiles implements FileSystem {
     await this.watch(operation, path, 'after')
     return result
   }
+}
+
+/**
+ * From now on somebody watches whatever this thread does with files through Node's file system. Workers make a file system of their own, which nobody can hand in: so it is the class that is
+ * watched.
+ */
+export function watchNodeFiles(watch: FileWatcher): void {
+  const node = NodeFileSystem.prototype
+  const unwatched = Object.create(null, Object.getOwnPropertyDescriptors(node)) as FileSystem
+  const watched = new WatchedFiles(unwatched, watch)
+  Object.assign(node, {
+    create: (path) => watched.create(path),
+    read: (path, offset, length) => watched.read(path, offset, length),
+    stat: (path) => watched.stat(path),
+    list: (path) => watched.list(path),
+    makeDirectory: (path) => watched.makeDirectory(path),
+    rename: (from, to) => watched.rename(from, to),
+    link: (existing, name) => watched.link(existing, name),
+    remove: (path) => watched.remove(path),
+    removeTree: (path) => watched.removeTree(path),
+    syncDirectory: (path) => watched.syncDirectory(path),
+  } satisfies FileSystem)
 }

@@ -58,11 +58,20 @@ async function expectNothingLeftBehind(): Promise<void> {
 }
 
 describe('word count in a process that is killed', () => {
-  test.each([1, 2, 4])(
-    'counts every word exactly once whatever step of a checkpoint it dies in (parallelism %i)',
-    async (parallelism) => {
-      runs = await WordCountRuns.create({ parallelism, checkpointMode: 'exactly-once' })
-      for (const kill of forcedKills(parallelism)) await runAndKill(kill)
+  test.each([
+    { parallelism: 1, workers: 0 },
+    { parallelism: 4, workers: 0 },
+    { parallelism: 2, workers: 2 },
+    { parallelism: 4, workers: 4 },
+  ])(
+    'counts every word exactly once whatever step of a checkpoint it dies in (parallelism $parallelism, workers $workers)',
+    async (placement) => {
+      runs = await WordCountRuns.create({ ...placement, checkpointMode: 'exactly-once' })
+      let inWorkers = 0
+      for (const kill of forcedKills(placement.parallelism)) if ((await runAndKill(kill)).isKilledInWorker) inWorkers++
+      // Snapshots, pre-commits and uploads are steps of the tasks.
+      if (placement.workers === 0) expect(inWorkers).toBe(0)
+      else expect(inWorkers).toBeGreaterThan(8)
       await runToTheEnd()
       await expectEveryCountOnce()
       await expectNothingLeftBehind()
@@ -70,11 +79,17 @@ describe('word count in a process that is killed', () => {
     TIMEOUT_MS,
   )
 
-  test.each([1, 2])(
-    'counts every word exactly once when it dies at random moments (parallelism %i)',
-    async (parallelism) => {
-      runs = await WordCountRuns.create({ parallelism, checkpointMode: 'exactly-once' })
-      for (const kill of randomKills(new SeededRandom(parallelism), 12)) await runAndKill(kill)
+  test.each([
+    { parallelism: 1, workers: 0 },
+    { parallelism: 2, workers: 2 },
+    { parallelism: 4, workers: 2 },
+    { parallelism: 4, workers: 4 },
+  ])(
+    'counts every word exactly once when it dies at random moments (parallelism $parallelism, workers $workers)',
+    async (placement) => {
+      runs = await WordCountRuns.create({ ...placement, checkpointMode: 'exactly-once' })
+      const random = new SeededRandom(placement.parallelism + placement.workers)
+      for (const kill of randomKills(random, 12)) await runAndKill(kill)
       await runToTheEnd()
       await expectEveryCountOnce()
       await expectNothingLeftBehind()
@@ -82,10 +97,13 @@ describe('word count in a process that is killed', () => {
     TIMEOUT_MS,
   )
 
-  test(
-    'counts every word exactly once when it dies while it recovers',
-    async () => {
-      runs = await WordCountRuns.create({ parallelism: 2, checkpointMode: 'exactly-once' })
+  test.each([
+    { parallelism: 2, workers: 0 },
+    { parallelism: 4, workers: 4 },
+  ])(
+    'counts every word exactly once when it dies while it recovers (parallelism $parallelism, workers $workers)',
+    async (placement) => {
+      runs = await WordCountRuns.create({ ...placement, checkpointMode: 'exactly-once' })
       for (const { before, during } of recoveryKills()) {
         await runAndKill(before)
         const newest = await runs.newestCheckpoint()
@@ -101,11 +119,14 @@ describe('word count in a process that is killed', () => {
     TIMEOUT_MS,
   )
 
-  test(
-    'loses no count in at-least-once mode',
-    async () => {
-      runs = await WordCountRuns.create({ parallelism: 2, checkpointMode: 'at-least-once' })
-      for (const kill of forcedKills(2)) await runAndKill(kill)
+  test.each([
+    { parallelism: 1, workers: 0 },
+    { parallelism: 2, workers: 2 },
+  ])(
+    'loses no count in at-least-once mode (parallelism $parallelism, workers $workers)',
+    async (placement) => {
+      runs = await WordCountRuns.create({ ...placement, checkpointMode: 'at-least-once' })
+      for (const kill of forcedKills(placement.parallelism)) await runAndKill(kill)
       await runToTheEnd()
       await expectNoCountMissing()
       await expectNothingLeftBehind()

@@ -7,13 +7,23 @@ import { build } from 'esbuild'
 import type { JobEvent } from '../../packages/tidemark/src/runtime/job/contract.ts'
 import { type KillOrder, ORDER_VARIABLE, type ProcessOrder } from './kill-order.ts'
 
-type ProcessEvent = JobEvent | { readonly kind: 'killing' | 'ended'; readonly name?: string; readonly status?: string }
+type ProcessEvent =
+  | JobEvent
+  | {
+      readonly kind: 'killing' | 'ended'
+      readonly name?: string
+      readonly isInWorker?: boolean
+      readonly status?: string
+    }
+
+type Setup = Pick<ProcessOrder, 'parallelism' | 'workers' | 'checkpointMode'>
 
 /** What one process did. */
 export interface RunOutcome {
   readonly signal: string | null
   /** The moment it killed itself at. */
   readonly killedAt: string | null
+  readonly isKilledInWorker: boolean
   /** How the job ended. */
   readonly status: string | null
   /** The checkpoint that it resumed from; null when it started fresh, undefined when it did not get so far. */
@@ -31,18 +41,18 @@ export class WordCountRuns {
   readonly output: string
   readonly checkpoints: string
   private readonly program: string
-  private readonly setup: Pick<ProcessOrder, 'parallelism' | 'checkpointMode'>
+  private readonly setup: Setup
 
-  private constructor(folder: string, setup: Pick<ProcessOrder, 'parallelism' | 'checkpointMode'>) {
+  private constructor(folder: string, setup: Setup) {
     this.folder = folder
     this.setup = setup
-    this.program = join(folder, 'word-count-process.mjs')
+    this.program = join(folder, 'programs/word-count-process.mjs')
     this.output = join(folder, 'out')
     this.checkpoints = join(folder, 'checkpoints')
   }
 
   /** Makes the input: a large file first, so that the state is soon too large to travel in acknowledgements, then many small ones. */
-  static async create(setup: Pick<ProcessOrder, 'parallelism' | 'checkpointMode'>): Promise<WordCountRuns> {
+  static async create(setup: Setup): Promise<WordCountRuns> {
     const runs = new WordCountRuns(await realpath(await mkdtemp(join(tmpdir(), 'tidemark-kill-test-'))), setup)
     const text = await readFile(source('../../examples/data/moby-dick.txt'), 'utf8')
     const lines = text.split('\n')
@@ -53,8 +63,16 @@ export class WordCountRuns {
       await runs.writeText(number, lines.slice(from, from + 40))
     }
     await build({
-      entryPoints: [source('word-count-process.ts')],
-      outfile: runs.program,
+      entryPoints: [
+        source('word-count-process.ts'),
+        source('watched-word-count.ts'),
+        source('../../packages/tidemark/src/runtime/worker/worker-main.ts'),
+      ],
+      outdir: join(runs.folder, 'programs'),
+      entryNames: '[name]',
+      outExtension: { '.js': '.mjs' },
+      // One copy of everything in each thread: what is watched is what runs.
+      splitting: true,
       bundle: true,
       platform: 'node',
       format: 'esm',
@@ -157,15 +175,18 @@ function outcome(signal: string | null, stdout: string, stderr: string): RunOutc
     .map((line) => JSON.parse(line) as ProcessEvent)
   let restored: RunOutcome['restored']
   let killedAt: string | null = null
+  let isKilledInWorker = false
   let status: string | null = null
   const completed: number[] = []
   for (const event of events) {
     if (event.kind === 'started') restored = event.from.kind === 'fresh' ? null : event.from.checkpoint
     else if (event.kind === 'checkpoint-completed') completed.push(event.checkpoint)
-    else if (event.kind === 'killing') killedAt = event.name ?? null
-    else if (event.kind === 'ended') status = event.status ?? null
+    else if (event.kind === 'killing') {
+      killedAt = event.name ?? null
+      isKilledInWorker = event.isInWorker === true
+    } else if (event.kind === 'ended') status = event.status ?? null
   }
-  return { signal, killedAt, status, restored, completed, stderr }
+  return { signal, killedAt, isKilledInWorker, status, restored, completed, stderr }
 }
 
 async function listFiles(folder: string): Promise<readonly string[]> {

@@ -109,7 +109,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'the transactions of an aborted checkpoint are dropped',
     file: 'runtime/operator/sink.ts',
-    text: 'committables: Promise.all(this.prepared.values()).then((lists) => lists.flat())',
+    text: 'committables: allPrepared([...this.prepared.values()])',
     replacement: 'committables: this.prepared.get(checkpoint)!',
   },
   {

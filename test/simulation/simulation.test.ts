@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { simulateSeed } from '../../packages/tidemark/src/testing/simulator/simulation.ts'
 import { SIMULATED_SEEDS } from '../regressions/simulated-seeds.ts'
@@ -49,6 +50,11 @@ describe('the simulator', () => {
     'one channel stays blocked after an alignment',
     'outputs that are full are ignored by a flatMap',
   ]
+  it.for(PLANTED_BUGS)('can still plant: $name', async ({ file, text }) => {
+    const source = await readFile(new URL(`../../packages/tidemark/src/${file}`, import.meta.url), 'utf8')
+    expect(source.split(text)).toHaveLength(2)
+  })
+
   it.for(quick)('notices a planted bug: %s', async (name) => {
     const caught = await catchBug(
       PLANTED_BUGS.find((bug) => bug.name === name)!,
