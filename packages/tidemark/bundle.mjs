@@ -1,10 +1,12 @@
 // Makes the modules that are published out of the sources: a start then loads a dozen files instead of some two hundred. `npm run build` calls it after tsc.
+// node bundle.mjs [folder to write to]
 import { readdir, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-const OUTPUT = 'dist/bundled'
 const root = fileURLToPath(new URL('.', import.meta.url))
+const output = resolve(process.argv[2] ?? join(root, 'dist/bundled'))
 
 const { metafile } = await build({
   absWorkingDir: root,
@@ -15,7 +17,7 @@ const { metafile } = await build({
     cli: 'src/cli/main.ts',
     'worker-main': 'src/runtime/worker/worker-main.ts',
   },
-  outdir: OUTPUT,
+  outdir: output,
   bundle: true,
   // What several entries need exists once: a class, a symbol is the same whichever way it came.
   splitting: true,
@@ -32,10 +34,6 @@ const { metafile } = await build({
   metafile: true,
 })
 
-const written = new Set(Object.keys(metafile.outputs))
-const present = await readdir(new URL(OUTPUT, import.meta.url))
-await Promise.all(
-  present
-    .filter((name) => !written.has(`${OUTPUT}/${name}`))
-    .map((name) => rm(new URL(`${OUTPUT}/${name}`, import.meta.url))),
-)
+const written = new Set(Object.keys(metafile.outputs).map((path) => resolve(root, path)))
+const old = (await readdir(output)).map((name) => join(output, name)).filter((path) => !written.has(path))
+await Promise.all(old.map((path) => rm(path, { recursive: true })))

@@ -4,7 +4,7 @@ import { isTidemarkError } from '../core/errors.ts'
 import { type ExecutionOptions, OPTION_TABLE } from '../core/options.ts'
 import { parseCommandLine, type RunCommand } from './command-line.ts'
 import { type ExecutionOptionName, RUN_FLAGS } from './flags.ts'
-import { generalHelp, runHelp } from './help.ts'
+import { buildHelp, generalHelp, runHelp } from './help.ts'
 
 function parseRun(...argv: readonly string[]): RunCommand {
   const command = parseCommandLine(['run', ...argv])
@@ -136,13 +136,35 @@ describe('tidemark run', () => {
   })
 })
 
+describe('tidemark build', () => {
+  test.each([
+    [['job.ts'], { file: 'job.ts', out: 'dist' }],
+    [['--out', 'build/jobs', 'job.ts'], { file: 'job.ts', out: 'build/jobs' }],
+    [['job.ts', '--out=a=b'], { file: 'job.ts', out: 'a=b' }],
+  ])('reads %j', (argv, expected) => {
+    expect(parseCommandLine(['build', ...argv])).toEqual({ kind: 'build', ...expected })
+  })
+
+  test.each([
+    [[], /no job file is given.*tidemark build JOB\.ts/],
+    [['a.ts', 'b.ts'], /unexpected argument "b\.ts": the job file is a\.ts/],
+    [['a.ts', '--out'], /--out needs a value.*--out DIR/],
+    [['a.ts', '--out='], /--out needs a value/],
+    [['a.ts', '--out', '--fresh'], /--out needs a value/],
+    [['a.ts', '--oout', 'x'], /unknown option --oout\. Did you mean --out/],
+    [['a.ts', '--parallelism', '2'], /unknown option --parallelism/],
+  ])('refuses %j', (argv, expected) => {
+    expect(refusal('build', ...argv)).toMatch(expected)
+  })
+})
+
 describe('help', () => {
   test('names every option with its default, within the width of a page', () => {
     const help = runHelp()
     for (const { row } of RUN_FLAGS.values())
       expect(help).toContain(`  ${row.flag}${row.value === '' ? '' : ` ${row.value}`}`)
     for (const row of Object.values(OPTION_TABLE)) expect(help).toContain(`[${row.default}]`)
-    for (const line of `${help}${generalHelp()}`.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
+    for (const line of `${help}${generalHelp()}${buildHelp()}`.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
   })
 
   test.each([
@@ -151,6 +173,8 @@ describe('help', () => {
     [['run', '--help'], { kind: 'help', topic: 'run' }],
     [['run', 'a.ts', '--nonsense', '-h'], { kind: 'help', topic: 'run' }],
     [['help', 'run'], { kind: 'help', topic: 'run' }],
+    [['help', 'build'], { kind: 'help', topic: 'build' }],
+    [['build', 'a.ts', '-h'], { kind: 'help', topic: 'build' }],
     [['--version'], { kind: 'version' }],
   ])('is given for %j', (argv, expected) => {
     expect(parseCommandLine(argv)).toEqual(expected)

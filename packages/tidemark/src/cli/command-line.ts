@@ -1,6 +1,6 @@
 import { isTidemarkError, TidemarkError } from '../core/errors.ts'
 import { type ExecutionOptions, resolveOptions } from '../core/options.ts'
-import { asExecutionOption, type Flag, readOption, RUN_FLAGS, type RunOptionName } from './flags.ts'
+import { asExecutionOption, BUILD_TABLE, type Flag, readOption, RUN_FLAGS, type RunOptionName } from './flags.ts'
 import { argumentsAsAssignments, type Assignment, readAssignment } from './parameters.ts'
 import { suggest } from './suggest.ts'
 
@@ -24,12 +24,23 @@ export interface RunCommand {
   readonly isLive: boolean | null
 }
 
+export interface BuildCommand {
+  readonly kind: 'build'
+  /** The job file, as given. */
+  readonly file: string
+  /** The folder to write to, as given. */
+  readonly out: string
+}
+
+export type HelpTopic = 'all' | 'run' | 'build'
+
 export type Command =
   | RunCommand
-  | { readonly kind: 'help'; readonly topic: 'all' | 'run' }
+  | BuildCommand
+  | { readonly kind: 'help'; readonly topic: HelpTopic }
   | { readonly kind: 'version' }
 
-const COMMANDS = ['run', 'help', 'version'] as const
+const COMMANDS = ['run', 'build', 'help', 'version'] as const
 
 /** What a command line asks for; `INVALID_OPTION` when it cannot be understood. Reads nothing but its arguments. */
 export function parseCommandLine(argv: readonly string[]): Command {
@@ -40,16 +51,46 @@ export function parseCommandLine(argv: readonly string[]): Command {
     case '-h':
       return { kind: 'help', topic: 'all' }
     case 'help':
-      return { kind: 'help', topic: rest[0] === 'run' ? 'run' : 'all' }
+      return { kind: 'help', topic: rest[0] === 'run' || rest[0] === 'build' ? rest[0] : 'all' }
     case '--version':
     case '-V':
     case 'version':
       return { kind: 'version' }
     case 'run':
       return parseRun(rest)
+    case 'build':
+      return parseBuild(rest)
     default:
       throw unknownCommand(first)
   }
+}
+
+function parseBuild(argv: readonly string[]): Command {
+  if (argv.includes('--help') || argv.includes('-h')) return { kind: 'help', topic: 'build' }
+  let file: string | null = null
+  let out = BUILD_TABLE.out.default as string
+  for (let index = 0; index < argv.length; index++) {
+    const [, name = '', given] = /^([^=]*)(?:=([^]*))?$/.exec(argv[index]!) ?? []
+    if (!name.startsWith('-')) {
+      if (file !== null)
+        throw invalid(
+          `unexpected argument ${JSON.stringify(argv[index])}: the job file is ${file}`,
+          'Build one file at a time.',
+        )
+      file = argv[index]!
+    } else if (name === BUILD_TABLE.out.flag) {
+      const value = given ?? argv[++index]
+      if (value === undefined || value === '' || (given === undefined && value.startsWith('--')))
+        throw invalid(`${name} needs a value`, `Give ${name} ${BUILD_TABLE.out.value}.`)
+      out = value
+    } else
+      throw invalid(
+        `unknown option ${name}`,
+        advice(suggest(name, ['--out']), 'tidemark build --help lists all options.'),
+      )
+  }
+  if (file === null) throw invalid('no job file is given', 'Give one: tidemark build JOB.ts')
+  return { kind: 'build', file, out }
 }
 
 /** What has been read so far. */

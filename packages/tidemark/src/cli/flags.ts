@@ -47,6 +47,17 @@ export const RUN_TABLE = {
   help: { flag: '--help', value: '', default: '', help: 'Show this.' },
 } as const satisfies Readonly<Record<string, OptionRow>>
 
+/** Flags of `tidemark build`. */
+export const BUILD_TABLE = {
+  out: {
+    flag: '--out',
+    value: 'DIR',
+    default: 'dist',
+    help: 'The folder to write to: the module, its source map, and a package.json with what has to be installed beside it.',
+  },
+  help: { flag: '--help', value: '', default: '', help: 'Show this.' },
+} as const satisfies Readonly<Record<string, OptionRow>>
+
 export type ExecutionOptionName = keyof typeof OPTION_TABLE
 export type RunOptionName = keyof typeof RUN_TABLE
 

@@ -1,5 +1,5 @@
 import { OPTION_TABLE, type OptionRow } from '../core/options.ts'
-import { RUN_TABLE } from './flags.ts'
+import { BUILD_TABLE, RUN_TABLE } from './flags.ts'
 
 const WIDTH = 100
 
@@ -9,9 +9,10 @@ export function generalHelp(): string {
 Usage: tidemark <command>
 
 Commands:
-  run JOB.ts    Run a job; after a crash the same command goes on, exactly once.
-  help [run]    Show this, or the options of run.
-  version       Show the version.
+  run JOB.ts      Run a job; after a crash the same command goes on, exactly once.
+  build JOB.ts    Write a job as one module that runs elsewhere, without its sources.
+  help [COMMAND]  Show this, or the options of a command.
+  version         Show the version.
 `
 }
 
@@ -34,6 +35,18 @@ ${paragraph('Arguments after -- are seen by the job in process.argv.slice(2). If
 ${paragraph('Ctrl-C or SIGTERM once suspends the job: the same command goes on later. Twice quits at once, which loses nothing either.')}
 
 Exit codes: 0 finished, 1 failed, 2 wrong usage or job file, 3 refused, 4 cancelled, 75 suspended.
+`
+}
+
+export function buildHelp(): string {
+  return `Writes a job with all code of its project as one module, for production.
+
+Usage: tidemark build JOB.ts [options]
+
+${section(Object.values(BUILD_TABLE))}
+${paragraph('tidemark run runs what was written as it runs the job file, also somewhere else, and goes on from the checkpoints of either. What is installed under node_modules stays outside: install it where the job will run, from the package.json in the folder. Neither the sources nor esbuild are needed there.')}
+
+Exit codes: 0 written, 2 the job file cannot be built.
 `
 }
 

@@ -2,7 +2,7 @@ import { isTidemarkError } from '../core/errors.ts'
 import type { JobDefinition } from '../core/job.ts'
 import type { ExecutionOptions } from '../core/options.ts'
 import type { JobBundle } from '../runtime/bundle/contract.ts'
-import { parseCommandLine } from './command-line.ts'
+import { type HelpTopic, parseCommandLine } from './command-line.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { Host } from './host.ts'
 import { leave, nodeHost } from './node-host.ts'
@@ -15,6 +15,13 @@ export async function main(host: Host, loadEngine: (execution: ExecutionOptions)
     if (command.kind === 'run') {
       const [engine, { runCommand }] = await Promise.all([loadEngine(command.execution), import('./run-command.ts')])
       return await runCommand(command, host, engine)
+    }
+    if (command.kind === 'build') {
+      const [{ buildCommand }, { buildJob }] = await Promise.all([
+        import('./build-command.ts'),
+        import('../runtime/bundle/build-job.ts'),
+      ])
+      return await buildCommand(command, host, buildJob)
     }
     host.stdout.write(command.kind === 'version' ? await version() : await help(command.topic))
     return EXIT.finished
@@ -30,9 +37,9 @@ async function version(): Promise<string> {
   return `${OWN_VERSION}\n`
 }
 
-async function help(topic: 'all' | 'run'): Promise<string> {
-  const { generalHelp, runHelp } = await import('./help.ts')
-  return topic === 'run' ? runHelp() : generalHelp()
+async function help(topic: HelpTopic): Promise<string> {
+  const { buildHelp, generalHelp, runHelp } = await import('./help.ts')
+  return topic === 'run' ? runHelp() : topic === 'build' ? buildHelp() : generalHelp()
 }
 
 async function loadEngine(execution: ExecutionOptions): Promise<Engine> {

@@ -4,6 +4,7 @@ export const ERROR_CODES = {
   INVALID_JOB: { retryable: false, summary: 'The job definition is not valid.' },
   INVALID_PARAMS: { retryable: false, summary: 'The parameters do not fit the schema of the job.' },
   JOB_MODULE: { retryable: false, summary: 'The job file could not be bundled or loaded.' },
+  JOB_REPLACED: { retryable: false, summary: 'The job file was replaced while the job ran.' },
   INVALID_KEY: { retryable: false, summary: 'A key is not a string, number, bigint, boolean or a tuple of them.' },
   NOT_ENCODABLE: { retryable: false, summary: 'A value cannot be stored or sent between tasks.' },
   CORRUPT_DATA: { retryable: false, summary: 'Bytes do not decode to what they should hold.' },

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
 import { type Fingerprint, isUnchanged, sha256 } from './fingerprint.ts'
+import { writeAside } from './write-aside.ts'
 
 /** A bundle in the cache with all that it depends on. */
 export interface CachedBundle {
@@ -118,17 +118,6 @@ async function isWritable(directory: string): Promise<boolean> {
     return true
   } catch {
     return false
-  }
-}
-
-async function writeAside(path: string, content: string | Uint8Array): Promise<void> {
-  const aside = `${path}.${randomUUID()}.tmp`
-  try {
-    await writeFile(aside, content)
-    await rename(aside, path)
-  } catch (error) {
-    await rm(aside, { force: true })
-    throw error
   }
 }
 

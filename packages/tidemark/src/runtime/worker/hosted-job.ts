@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { TidemarkError } from '../../core/errors.ts'
 import type { JobDefinition } from '../../core/job.ts'
+import { sha256 } from '../bundle/fingerprint.ts'
 import { loadJob } from '../bundle/load-job.ts'
 import type { JobModule } from './protocol.ts'
 
@@ -39,7 +41,7 @@ export class HostedJobs {
         this.onOffer(job)
       },
     }
-    this.exported = loadJob(module)
+    this.exported = loadSame(module)
     // Whoever asks for a job is told.
     this.exported.catch(() => {})
   }
@@ -57,6 +59,18 @@ export class HostedJobs {
       )
     })
   }
+}
+
+/** Loads the bytes that the main thread has loaded, or none. */
+async function loadSame(module: JobModule): Promise<JobDefinition> {
+  const { entry, file, hash } = module
+  if (hash !== undefined && sha256(await readFile(file)) !== hash) {
+    throw new TidemarkError('JOB_REPLACED', `${entry} has been replaced since the job was started`, {
+      action: 'Start the job again: it goes on from its newest checkpoint, with the new file.',
+      context: { file: entry },
+    })
+  }
+  return loadJob(module)
 }
 
 function otherJob(entry: string, name: string, found: JobDefinition): TidemarkError {
