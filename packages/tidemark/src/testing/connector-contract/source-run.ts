@@ -82,7 +82,7 @@ export class SourceRun<T> {
       const share = restored.filter((_, index) => index % options.parallelism === subtask)
       if (share.length > 0) reader.addSplits(share)
     }
-    await run.enumerator.start?.()
+    await turningUntil(options.clock, run.enumerator.start?.())
     for (const subtask of run.readers.keys()) run.requests.push(subtask)
     return run
   }
@@ -163,6 +163,16 @@ export class SourceRun<T> {
       else this.readers[subtask]!.addSplits(splits)
     }
   }
+}
+
+/** Lets time pass while something is awaited that may wait for it. */
+async function turningUntil(clock: VirtualClock, awaited: void | Promise<void>): Promise<void> {
+  const progress = { isDone: false }
+  const done = (): void => void (progress.isDone = true)
+  const settled = Promise.resolve(awaited)
+  settled.then(done, done)
+  for (let turns = 0; turns < 100_000 && !progress.isDone; turns++) await clock.turn()
+  return settled
 }
 
 /** Through the codec and back: what is not plain data fails here. */
