@@ -165,7 +165,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a snapshot of keyed state holds what is changed after the barrier',
     file: 'runtime/state/heap-keyed-state-backend.ts',
-    text: 'for (const snapshot of this.writing) snapshot.preserve(table, page)',
+    text: 'for (const snapshot of this.writing) snapshot.preserve(page)',
     replacement: '',
     jobs: ['large-state'],
   },

@@ -25,6 +25,10 @@ export interface KeyedStateBackend {
   readonly currentKey: Key
   /** The handle of a declared state. Made once per state, in `open`. */
   handle(name: string): KeyedHandle
+  /**
+   * A function that makes a key the current one, adds 1 to the number in this value state of it (0 where there is none), and returns the sum. What the handle does, in one step.
+   */
+  counter(name: string): (key: Key) => number
   /** Keys that have any state. */
   readonly keys: number
   snapshot(): KeyedStateSnapshotting

@@ -156,7 +156,8 @@ const apply = ({ backend, handles }: Site, key: Key, change: Change): void => {
   backend.setCurrentKey(key)
   switch (change.kind) {
     case 'count':
-      handles.count.update((old) => old + change.by)
+      if (change.by === 1) backend.counter('count')(key)
+      else handles.count.update((old) => old + change.by)
       return
     case 'sum':
       handles.sum.add(change.by)
@@ -253,7 +254,7 @@ const anyChange: fc.Arbitrary<Change> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       kind: fc.constantFrom('count' as const, 'sum' as const, 'mean' as const),
-      by: fc.integer(),
+      by: fc.oneof(fc.constant(1), fc.integer()),
     }),
   },
   fc.record({ kind: fc.constantFrom('value' as const, 'push' as const), value: anyValue }),

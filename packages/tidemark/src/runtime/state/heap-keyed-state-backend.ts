@@ -1,21 +1,19 @@
 import { assert, TidemarkError } from '../../core/errors.ts'
 import type { Key } from '../../core/key.ts'
-import { keyHash } from '../../core/key-bytes.ts'
+import { signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
 import type { KeyedBlock } from '../../core/manifest.ts'
 import { mapKeyOf } from '../../core/map-key.ts'
 import type { StateDescriptor, StateSchema } from '../../core/state.ts'
 import type { KeyedHandle, KeyedStateBackend, KeyedStateBackendOptions, KeyedStateSnapshotting } from './contract.ts'
 import { HeapSnapshot } from './heap-snapshot.ts'
-import { KeyGroupTable, pageOf } from './key-group-table.ts'
+import { type KeyPage, PageGroup } from './key-pages.ts'
+import { KeyTable } from './key-table.ts'
 import { type BlockTarget, readKeyedBlock } from './keyed-block.ts'
 import { createKeyedHandle, type CurrentKeyState } from './keyed-handles.ts'
 import { ABSENT } from './state-column.ts'
 import { matchStates, stateSchemasOf } from './state-compatibility.ts'
 
-/** NaN is a key but equals nothing: tables compare this instead. */
-const NAN_IDENTITY = Symbol('NaN')
-
-/** Keyed state in memory: a table per key group, snapshots by preserving pages before they change. */
+/** Keyed state in memory: one table for all key groups of the task, snapshots by preserving pages before they change. */
 export function createHeapKeyedStateBackend(options: KeyedStateBackendOptions): KeyedStateBackend {
   return new HeapKeyedStateBackend(options)
 }
@@ -32,14 +30,12 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   private readonly descriptors: readonly StateDescriptor[]
   private readonly schemas: readonly StateSchema[]
   private readonly handles: readonly KeyedHandle[]
-  private readonly tables: (KeyGroupTable | null)[]
+  private table: KeyTable
+  /** By key group; null where no key has come yet. */
+  private readonly groups: (PageGroup | null)[]
   private readonly writing: HeapSnapshot[] = []
   private key: Key | undefined
-  private identity: unknown
   private hash = 0
-  /** Of the current key, by its offset in `tables`. */
-  private group = -1
-  private table: KeyGroupTable | null = null
   private slot = -1
 
   constructor(options: KeyedStateBackendOptions) {
@@ -51,7 +47,8 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     this.names = Object.keys(states)
     this.descriptors = Object.values(states)
     this.schemas = stateSchemasOf(states)
-    this.tables = Array.from({ length: keyGroups.end - keyGroups.start }, () => null)
+    this.table = new KeyTable(this.names.length)
+    this.groups = Array.from({ length: keyGroups.end - keyGroups.start }, () => null)
     this.handles = this.names.map((name, state) => createKeyedHandle(this, state, name, this.descriptors[state]!))
   }
 
@@ -65,46 +62,47 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   }
 
   setCurrentKey(key: Key): void {
-    const hash = keyHash(key)
-    const group = (hash % this.maxParallelism) - this.firstGroup
-    if (group < 0 || group >= this.tables.length) throw this.foreignKey(key)
-    const identity = key !== key ? NAN_IDENTITY : mapKeyOf(key)
-    const table = this.tables[group]!
+    this.hash = typeof key === 'number' ? signedNumberHash(key) : signedKeyHash(key)
+    this.slot =
+      typeof key === 'number' ? this.table.findNumber(key, this.hash) : this.table.find(mapKeyOf(key), this.hash)
     this.key = key
-    this.identity = identity
-    this.hash = hash
-    this.group = group
-    this.table = table
-    this.slot = table === null ? -1 : table.find(identity, hash)
+    // A key that is known has been looked at before.
+    if (this.slot < 0) this.checkKeyGroup(key)
   }
 
   handle(name: string): KeyedHandle {
-    const state = this.names.indexOf(name)
-    assert(state >= 0, `${this.operator} declares no keyed state '${name}'`)
-    return this.handles[state]!
+    return this.handles[this.stateOf(name)]!
+  }
+
+  counter(name: string): (key: Key) => number {
+    const state = this.stateOf(name)
+    return (key) => {
+      this.setCurrentKey(key)
+      const sum = this.addOne(state)
+      return sum === sum ? sum : this.countFirst(state)
+    }
   }
 
   read(state: number): unknown {
-    const { slot } = this
-    if (slot >= 0) return this.table!.get(slot, state)
-    if (this.group < 0) throw this.withoutKey()
+    if (this.slot >= 0) return this.table.get(this.slot, state)
+    if (this.key === undefined) throw this.withoutKey()
     return ABSENT
   }
 
   write(state: number, value: unknown): void {
     if (this.slot < 0) this.addCurrentKey()
-    else this.preserve(this.table!, pageOf(this.slot))
-    this.table!.set(this.slot, state, value)
+    else if (this.writing.length > 0) this.preserve(this.table.pageOf(this.slot))
+    this.table.set(this.slot, state, value)
   }
 
   erase(state: number): void {
-    const { table, slot } = this
-    if (table === null || slot < 0) {
-      if (this.group < 0) throw this.withoutKey()
+    const { slot } = this
+    if (slot < 0) {
+      if (this.key === undefined) throw this.withoutKey()
       return
     }
-    this.preserve(table, pageOf(slot))
-    if (!table.remove(slot, state)) return
+    if (this.writing.length > 0) this.preserve(this.table.pageOf(slot))
+    if (!this.table.remove(slot, state)) return
     this.keys--
     this.slot = -1
   }
@@ -112,7 +110,8 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   snapshot(): KeyedStateSnapshotting {
     const snapshot = new HeapSnapshot(
       ++this.newestSnapshot,
-      this.tables.slice(),
+      this.table,
+      this.groups.slice(),
       { operator: this.operator, schemas: this.schemas, firstGroup: this.firstGroup },
       () => this.forget(snapshot),
     )
@@ -122,51 +121,90 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
 
   restoreBlock(block: KeyedBlock, bytes: Uint8Array, states: readonly StateSchema[]): void {
     const { keyGroup } = block
-    if (keyGroup < this.firstGroup || keyGroup >= this.firstGroup + this.tables.length) {
+    if (keyGroup < this.firstGroup || keyGroup >= this.firstGroup + this.groups.length) {
       throw new TidemarkError(
         'STATE_INCOMPATIBLE',
-        `${this.operator} was given key group ${keyGroup}, but holds ${this.firstGroup} to ${this.firstGroup + this.tables.length - 1}`,
+        `${this.operator} was given key group ${keyGroup}, but holds ${this.firstGroup} to ${this.firstGroup + this.groups.length - 1}`,
         { context: { operator: this.operator } },
       )
     }
     readKeyedBlock(bytes, block, matchStates(this.operator, states, this.names, this.descriptors), this)
-    this.group = -1
     this.slot = -1
     this.key = undefined
   }
 
   /** Makes the key of a restored entry the current one; false when it does not belong to the key group. */
   enter(key: Key, keyGroup: number): boolean {
-    if (keyHash(key) % this.maxParallelism !== keyGroup) return false
+    if ((signedKeyHash(key) >>> 0) % this.maxParallelism !== keyGroup) return false
     this.setCurrentKey(key)
     return true
   }
 
   close(): void {
     while (this.writing.length > 0) this.writing[0]!.release()
-    this.tables.fill(null)
-    this.table = null
+    this.table = new KeyTable(this.names.length)
+    this.groups.fill(null)
+    this.key = undefined
     this.slot = -1
-    this.group = -1
     this.keys = 0
   }
 
+  private stateOf(name: string): number {
+    const state = this.names.indexOf(name)
+    assert(state >= 0, `${this.operator} declares no keyed state '${name}'`)
+    return state
+  }
+
+  /** NaN where there is no number yet, or not among numbers only. */
+  private addOne(state: number): number {
+    if (this.slot < 0) return Number.NaN
+    if (this.writing.length > 0) this.preserve(this.table.pageOf(this.slot))
+    return this.table.addTo(this.slot, state, 1)
+  }
+
+  private countFirst(state: number): number {
+    const old = this.read(state)
+    const count = old === ABSENT ? 1 : (old as number) + 1
+    this.write(state, count)
+    return count
+  }
+
   private addCurrentKey(): void {
-    const { group } = this
-    if (group < 0) throw this.withoutKey()
-    let table = (this.tables[group] ??= new KeyGroupTable(group + this.firstGroup, this.names.length))
-    if (table.isSparse) table = this.tables[group] = table.compact(this.newestSnapshot)
-    if (table.lastPage < table.pages) this.preserve(table, table.lastPage)
-    this.table = table
-    this.slot = table.add(this.key!, this.identity, this.hash, this.newestSnapshot)
+    const { key, hash } = this
+    if (key === undefined) throw this.withoutKey()
+    const index = this.groupOf(hash)
+    let group = (this.groups[index] ??= new PageGroup(index + this.firstGroup))
+    if (group.isSparse) group = this.pack(group)
+    if (group.pageWithRoom !== null) this.preserve(group.pageWithRoom)
+    this.slot = this.table.add(group, key, mapKeyOf(key), hash, this.newestSnapshot)
     this.keys++
   }
 
-  /** Before a page changes: snapshots that have not written it yet take a copy, once. */
-  private preserve(table: KeyGroupTable, page: number): void {
-    if (table.preservedAt[page] === this.newestSnapshot) return
-    for (const snapshot of this.writing) snapshot.preserve(table, page)
-    table.preservedAt[page] = this.newestSnapshot
+  private pack(group: PageGroup): PageGroup {
+    for (const page of group.pages) this.preserve(page)
+    const packed = new PageGroup(group.keyGroup)
+    this.table.pack(group, packed, this.newestSnapshot)
+    this.groups[group.keyGroup - this.firstGroup] = packed
+    return packed
+  }
+
+  /** Before a page changes: snapshots that have not written it yet take a copy, once. Needless while none is being written. */
+  private preserve(page: KeyPage): void {
+    if (page.preservedAt === this.newestSnapshot) return
+    for (const snapshot of this.writing) snapshot.preserve(page)
+    page.preservedAt = this.newestSnapshot
+  }
+
+  /** By its offset in `groups`. */
+  private groupOf(hash: number): number {
+    return ((hash >>> 0) % this.maxParallelism) - this.firstGroup
+  }
+
+  private checkKeyGroup(key: Key): void {
+    const group = this.groupOf(this.hash)
+    if (group >= 0 && group < this.groups.length) return
+    this.key = undefined
+    throw this.foreignKey(key)
   }
 
   private forget(snapshot: HeapSnapshot): void {
@@ -182,7 +220,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   }
 
   private foreignKey(key: Key): TidemarkError {
-    const groups = `${this.firstGroup} to ${this.firstGroup + this.tables.length - 1}`
+    const groups = `${this.firstGroup} to ${this.firstGroup + this.groups.length - 1}`
     return new TidemarkError(
       'INVALID_KEY',
       `the key ${String(key)} came to a task of ${this.operator} that holds key groups ${groups}, to which it does not belong`,

@@ -4,7 +4,8 @@ import { assert } from '../../core/errors.ts'
 import type { KeyedBlock } from '../../core/manifest.ts'
 import type { StateSchema } from '../../core/state.ts'
 import type { KeyedStateSnapshotting } from './contract.ts'
-import type { KeyGroupTable, PagePart } from './key-group-table.ts'
+import type { KeyPage, PageGroup } from './key-pages.ts'
+import type { KeyTable, PagePart } from './key-table.ts'
 import { BLOCK_FORMAT } from './keyed-block.ts'
 import { canBeColumns, RowWriter, writeColumns } from './page-writer.ts'
 
@@ -15,10 +16,8 @@ export interface SnapshotHeader {
   readonly firstGroup: number
 }
 
-const PAGES_PER_TABLE = 2 ** 32
-
 /**
- * The state at one moment, being written. It holds the tables of that moment; a page that is changed before it was written is copied first (`preserve`).
+ * The state at one moment, being written. It holds the groups of that moment; a page that is changed before it was written is copied first (`preserve`).
  * What is changed after it was written, or came later, does not concern it.
  */
 export class HeapSnapshot implements KeyedStateSnapshotting {
@@ -26,8 +25,9 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
   private readonly number: number
   private readonly header: SnapshotHeader
   private readonly onRelease: () => void
-  private tables: readonly (KeyGroupTable | null)[]
-  private readonly preserved = new Map<number, PagePart>()
+  private readonly table: KeyTable
+  private groups: readonly (PageGroup | null)[]
+  private readonly preserved = new Map<KeyPage, PagePart>()
   private readonly rows: RowWriter
   /** The page to be written next; with `rows.isMidway`, the one being written. */
   private group = 0
@@ -36,12 +36,14 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
 
   constructor(
     number: number,
-    tables: readonly (KeyGroupTable | null)[],
+    table: KeyTable,
+    groups: readonly (PageGroup | null)[],
     header: SnapshotHeader,
     onRelease: () => void,
   ) {
     this.number = number
-    this.tables = tables
+    this.table = table
+    this.groups = groups
     this.header = header
     this.states = header.schemas
     this.onRelease = onRelease
@@ -49,13 +51,13 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
   }
 
   /** Keeps a page as it is now if it is still to be written as it is now. */
-  preserve(table: KeyGroupTable, page: number): void {
-    const group = table.keyGroup - this.header.firstGroup
-    const isWritten = group < this.group || (group === this.group && page < this.page)
-    if (isWritten || this.tables[group] !== table || !this.holds(table, page)) return
+  preserve(page: KeyPage): void {
+    const group = page.group.keyGroup - this.header.firstGroup
+    const isWritten = group < this.group || (group === this.group && page.ordinal < this.page)
+    if (isWritten || this.groups[group] !== page.group || page.bornAt >= this.number) return
     // Unchanged since this snapshot only if it was not preserved after it: then an older change already made the copy.
-    if (table.preservedAt[page]! >= this.number) return
-    this.preserved.set(group * PAGES_PER_TABLE + page, table.part(page, true))
+    if (page.preservedAt >= this.number) return
+    this.preserved.set(page, this.table.part(page, true))
   }
 
   writeSlice(
@@ -65,60 +67,63 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
     const limit = writer.length + maxBytes
     const blocks: KeyedBlock[] = []
     let isFull = false
-    for (; this.group < this.tables.length && !isFull;) {
-      const table = this.tables[this.group]!
-      if (table !== null && this.page < table.pages && this.holds(table, this.page)) {
-        blocks.push(this.writeBlock(table, writer, limit))
+    while (this.group < this.groups.length && !isFull) {
+      const group = this.groups[this.group]!
+      const page = group === null ? null : this.pageToWrite(group)
+      if (group !== null && page !== null) {
+        blocks.push(this.writeBlock(group, page, writer, limit))
         isFull = writer.length >= limit
       }
-      if (table === null || this.page >= table.pages || !this.holds(table, this.page)) {
+      if (group === null || this.pageToWrite(group) === null) {
         this.group++
         this.page = 0
       }
     }
-    const isDone = this.group >= this.tables.length
+    const isDone = this.group >= this.groups.length
     return { blocks, isDone }
   }
 
   release(): void {
-    this.tables = []
+    this.groups = []
     this.preserved.clear()
     this.onRelease()
   }
 
-  /** Pages of one table, until it ends or the slice is full. */
-  private writeBlock(table: KeyGroupTable, writer: ByteWriter, limit: number): KeyedBlock {
+  /** Pages of one group, until it ends or the slice is full. */
+  private writeBlock(group: PageGroup, first: KeyPage, writer: ByteWriter, limit: number): KeyedBlock {
     const from = writer.length
     let entries = 0
     writer.byte(BLOCK_FORMAT)
+    let page: KeyPage | null = first
     do {
-      entries += this.writePage(table, writer, limit)
-    } while (writer.length < limit && this.page < table.pages && this.holds(table, this.page))
+      entries += this.writePage(page, writer, limit)
+      page = this.pageToWrite(group)
+    } while (writer.length < limit && page !== null)
     assert(writer.length > from, 'a block is not empty')
     const length = writer.length - from
     const offset = this.written
     this.written += length
-    return { keyGroup: table.keyGroup, offset, length, entries, crc32c: crc32c(writer.view(from)) }
+    return { keyGroup: group.keyGroup, offset, length, entries, crc32c: crc32c(writer.view(from)) }
   }
 
   /** Writes what fits of the page and moves on when it was all. Returns the number of entries. */
-  private writePage(table: KeyGroupTable, writer: ByteWriter, limit: number): number {
-    const id = this.group * PAGES_PER_TABLE + this.page
-    const part = this.preserved.get(id) ?? table.part(this.page, false)
+  private writePage(page: KeyPage, writer: ByteWriter, limit: number): number {
+    const part = this.preserved.get(page) ?? this.table.part(page, false)
     let entries: number
     if (!this.rows.isMidway && canBeColumns(part)) {
-      entries = writeColumns(part, table.keyLog.view(part.keysFrom, part.keysTo), writer)
+      entries = writeColumns(part, writer)
     } else {
-      entries = this.rows.write(part, table.keyLog.view(part.keysFrom, part.keysTo), writer, limit)
+      entries = this.rows.write(part, writer, limit)
       if (this.rows.isMidway) return entries
     }
-    this.preserved.delete(id)
+    this.preserved.delete(page)
     this.page++
     return entries
   }
 
-  /** Whether the page existed when the snapshot was taken. */
-  private holds(table: KeyGroupTable, page: number): boolean {
-    return table.bornAt[page]! < this.number
+  /** The next page of the group, if there is one that existed when the snapshot was taken. */
+  private pageToWrite({ pages }: PageGroup): KeyPage | null {
+    const page = pages[this.page]
+    return page === undefined || page.bornAt >= this.number ? null : page
   }
 }

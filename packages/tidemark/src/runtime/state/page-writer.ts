@@ -7,7 +7,7 @@ import { keyOfMapKey, type MapKey } from '../../core/map-key.ts'
 import type { StateSchema } from '../../core/state.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import type { ListCell, MapCell } from './collection-cells.ts'
-import type { PagePart } from './key-group-table.ts'
+import type { PagePart } from './key-table.ts'
 import { PRESENCE, SECTION } from './keyed-block.ts'
 import { ABSENT, type ColumnPart, isAbsentWord, valueInPart } from './state-column.ts'
 
@@ -20,8 +20,8 @@ export function canBeColumns(part: PagePart): boolean {
 }
 
 /** Writes a page of numbers as it lies in memory. Returns the number of keys that have state. */
-export function writeColumns(part: PagePart, keys: Uint8Array, writer: ByteWriter): number {
-  const { slots } = part
+export function writeColumns(part: PagePart, writer: ByteWriter): number {
+  const { slots, keys } = part
   const bitmaps = part.columns.map((column) => (column === null ? null : presenceBitmap(column, slots)))
   writer.byte(SECTION.columns)
   writer.varint(slots)
@@ -98,7 +98,8 @@ export class RowWriter {
   }
 
   /** Returns the number of rows. Afterwards `isMidway` tells whether the page goes on. */
-  write(part: PagePart, keys: Uint8Array, writer: ByteWriter, limit: number): number {
+  write(part: PagePart, writer: ByteWriter, limit: number): number {
+    const { keys } = part
     let rows = 0
     writer.byte(SECTION.rows)
     for (; this.slot < part.slots; this.slot++) {

@@ -1,6 +1,11 @@
 /** What a column answers where nothing is stored; `undefined` is a value. */
 export const ABSENT = Symbol('absent')
 
+/** Columns grow by chunks of this many slots: what lies in earlier chunks is never copied. The first begins small and doubles. */
+export const CHUNK_BITS = 14
+export const CHUNK_SLOTS = 1 << CHUNK_BITS
+const CHUNK_MASK = CHUNK_SLOTS - 1
+
 /** Marks a number as absent: the low word of a NaN that no computation makes. Stored NaNs are made canonical, so it is never a user's. */
 const ABSENT_LOW_WORD = 0x7dea0001
 const ABSENT_BITS = 0x7ff80000_7dea0001n
@@ -12,40 +17,101 @@ export type ColumnPart =
   | { readonly kind: 'values'; readonly from: number; readonly values: readonly unknown[] }
 
 /**
- * One state of all keys of a key group, by slot. Begins as a column of numbers off the JavaScript heap (no garbage collection, copied by memcpy) and
- * becomes one of references for good when the first other value comes.
+ * A value per slot. Each chunk begins as numbers off the JavaScript heap (no garbage collection, copied by memcpy) and becomes one of references for good when the
+ * first other value comes.
  */
 export class StateColumn {
+  private readonly chunks: ColumnChunk[] = []
+
+  /** Makes room for slots 0 … `slots` − 1. */
+  reserve(slots: number): void {
+    const last = this.chunks.length - 1
+    if (last >= 0) this.chunks[last]!.reserve(Math.min(slots - last * CHUNK_SLOTS, CHUNK_SLOTS))
+    for (let first = this.chunks.length * CHUNK_SLOTS; first < slots; first += CHUNK_SLOTS)
+      this.chunks.push(new ColumnChunk(first === 0 ? Math.min(slots, CHUNK_SLOTS) : CHUNK_SLOTS))
+  }
+
+  get(slot: number): unknown {
+    return this.chunks[slot >> CHUNK_BITS]!.get(slot & CHUNK_MASK)
+  }
+
+  /** Whether `get` would answer this number, which is no NaN. */
+  holdsNumber(slot: number, number: number): boolean {
+    return this.chunks[slot >> CHUNK_BITS]!.holdsNumber(slot & CHUNK_MASK, number)
+  }
+
+  /** Returns whether nothing was stored before. */
+  set(slot: number, value: unknown): boolean {
+    return this.chunks[slot >> CHUNK_BITS]!.set(slot & CHUNK_MASK, value)
+  }
+
+  /** Adds to a number that is stored and returns the sum; NaN, and nothing is changed, where none is stored or the sum is no number. */
+  add(slot: number, summand: number): number {
+    return this.chunks[slot >> CHUNK_BITS]!.add(slot & CHUNK_MASK, summand)
+  }
+
+  /** Returns whether something was stored. */
+  remove(slot: number): boolean {
+    return this.chunks[slot >> CHUNK_BITS]!.remove(slot & CHUNK_MASK)
+  }
+
+  /** Slots `from` … `to − 1`, of one chunk: as they are now and stay (`copy`), or a view that is valid until the next change. */
+  part(from: number, to: number, copy: boolean): ColumnPart {
+    const first = from & CHUNK_MASK
+    return this.chunks[from >> CHUNK_BITS]!.part(first, first + to - from, copy)
+  }
+}
+
+class ColumnChunk {
   private numbers: Float64Array<ArrayBuffer>
   private words: Int32Array
   private values: unknown[] | null = null
 
-  constructor(capacity: number) {
-    this.numbers = absentNumbers(capacity)
+  constructor(slots: number) {
+    this.numbers = absentNumbers(slots)
     this.words = new Int32Array(this.numbers.buffer)
   }
 
+  reserve(slots: number): void {
+    const { numbers, values } = this
+    if (values !== null) {
+      // No holes: arrays with holes are slower, and read through the prototype.
+      while (values.length < slots) values.push(ABSENT)
+    } else if (numbers.length < slots) {
+      this.numbers = absentNumbers(Math.min(Math.max(slots, numbers.length * 2), CHUNK_SLOTS))
+      this.numbers.set(numbers)
+      this.words = new Int32Array(this.numbers.buffer)
+    }
+  }
+
   get(slot: number): unknown {
-    if (this.values !== null) return slot < this.values.length ? this.values[slot] : ABSENT
+    if (this.values !== null) return this.values[slot]
     const number = this.numbers[slot]!
     return number === number || !isAbsentWord(this.words, slot) ? number : ABSENT
   }
 
-  /** Returns whether nothing was stored before. */
+  holdsNumber(slot: number, number: number): boolean {
+    return this.values === null ? this.numbers[slot] === number : this.values[slot] === number
+  }
+
   set(slot: number, value: unknown): boolean {
     if (this.values === null) {
       if (typeof value === 'number') return this.setNumber(slot, value)
       this.values = this.asValues()
     }
     const { values } = this
-    // No holes: arrays with holes are slower, and read through the prototype.
-    while (values.length <= slot) values.push(ABSENT)
     const wasAbsent = values[slot] === ABSENT
     values[slot] = value
     return wasAbsent
   }
 
-  /** Returns whether something was stored. */
+  add(slot: number, summand: number): number {
+    if (this.values !== null) return Number.NaN
+    const sum = this.numbers[slot]! + summand
+    if (sum === sum) this.numbers[slot] = sum
+    return sum
+  }
+
   remove(slot: number): boolean {
     if (this.get(slot) === ABSENT) return false
     if (this.values === null) {
@@ -57,15 +123,6 @@ export class StateColumn {
     return true
   }
 
-  grow(capacity: number): void {
-    if (this.values !== null) return
-    const { numbers } = this
-    this.numbers = absentNumbers(capacity)
-    this.numbers.set(numbers)
-    this.words = new Int32Array(this.numbers.buffer)
-  }
-
-  /** Slots `from` … `to − 1`: as they are now and stay (`copy`), or a view that is valid until the next change. */
   part(from: number, to: number, copy: boolean): ColumnPart {
     const { numbers, words, values } = this
     if (values !== null)
@@ -110,7 +167,7 @@ export function isAbsentWord(words: Int32Array, slot: number): boolean {
   return words[slot * 2] === ABSENT_LOW_WORD
 }
 
-function absentNumbers(capacity: number): Float64Array<ArrayBuffer> {
+function absentNumbers(slots: number): Float64Array<ArrayBuffer> {
   // Filled as integers: a NaN that passes through a float register may lose its bits.
-  return new Float64Array(new BigUint64Array(capacity).fill(ABSENT_BITS).buffer)
+  return new Float64Array(new BigUint64Array(slots).fill(ABSENT_BITS).buffer)
 }
