@@ -129,6 +129,13 @@ export interface KafkaSinkOptions<T> {
   readonly linger?: Duration
   /** Bytes of unacknowledged batches per task at most: above, the task waits. Default: 32 MiB. */
   readonly bufferBytes?: number
+  /** How long a batch or a request is tried again before the sink fails: has to cover the restart of a broker. Default: 2m. */
+  readonly deliveryTimeout?: Duration
+  /**
+   * A directory, as durable as that of the checkpoints, in which the records of every transaction are kept until its commit is confirmed. A transaction that a broker has timed out
+   * meanwhile is then written again, exactly once, instead of being reported as lost. Default: none; every record is written twice with it, and synced with every checkpoint.
+   */
+  readonly keepUntilCommitted?: string
 }
 
 export type { Codec, Decoder, Encoder }

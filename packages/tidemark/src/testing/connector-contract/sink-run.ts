@@ -1,5 +1,5 @@
-import { assert } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
+import { assert } from '../../core/errors.ts'
 import { attempt, type CheckpointId, checkpointId, epoch, operatorId, runId } from '../../core/ids.ts'
 import type {
   Committable,
@@ -10,7 +10,12 @@ import type {
   SinkWriter,
   StartKind,
 } from '../../core/sink.ts'
+import { describeDifference } from './record-bag.ts'
+import { keep } from './rules.ts'
 import type { VirtualClock } from './virtual-clock.ts'
+
+/** Turns after which a writer that takes nothing is believed to wait for the outside. */
+const PATIENCE_TURNS = 50
 
 export interface SinkRunOptions<T> {
   readonly sink: Sink<T>
@@ -20,12 +25,15 @@ export interface SinkRunOptions<T> {
   /** Which process this is: 1, 2, … */
   readonly epoch: number
   readonly parallelism: number
+  readonly secret?: (name: string) => string
 }
 
 /** Drives a sink as the engine does, without the engine: one committer per process, a writer per subtask and attempt. */
 export class SinkRun<T> {
+  readonly parallelism: number
   private readonly committer: Committer | null
   private readonly options: SinkRunOptions<T>
+  private readonly clock: VirtualClock
   private writers: SinkWriter<T>[] = []
   private isAwake: boolean[] = []
   private attempts = 0
@@ -34,12 +42,14 @@ export class SinkRun<T> {
 
   constructor(options: SinkRunOptions<T>) {
     this.options = options
+    this.parallelism = options.parallelism
     const { sink, files, clock } = options
+    this.clock = clock
     const context: CommitterContext = {
       ...this.identity(),
       clock,
       files,
-      secret: (name) => name,
+      secret: this.secret,
       checkpointIntervalMs: 1000,
       checkpointTimeoutMs: 600_000,
       warn: () => {},
@@ -55,14 +65,15 @@ export class SinkRun<T> {
 
   /** The first half of `start`: the sink claims its output. */
   async claim(start: StartKind): Promise<void> {
-    await this.committer?.start?.(start)
+    await this.settled(this.committer?.check?.(start), 'check')
+    await this.settled(this.committer?.start?.(start), 'start')
   }
 
   /** Commits what the restored checkpoint holds, aborts everything else. While no writer lives. */
   async recover(committables: readonly Committable[]): Promise<readonly CommitResult[]> {
     assert(this.writers.length === 0, 'recovery comes while no writer lives')
     const results = await this.commit(committables)
-    await this.committer?.abortOthers()
+    await this.settled(this.committer?.abortOthers(), 'abortOthers')
     return results
   }
 
@@ -70,6 +81,7 @@ export class SinkRun<T> {
     this.attempts++
     this.failure = null
     const { sink, files, clock, parallelism } = this.options
+    const present = this.attempts
     for (let subtask = 0; subtask < parallelism; subtask++) {
       const writer = sink.createWriter({
         ...this.identity(),
@@ -78,45 +90,57 @@ export class SinkRun<T> {
         parallelism,
         clock,
         files,
-        secret: (name) => name,
+        secret: this.secret,
         wake: () => void (this.isAwake[subtask] = true),
         warn: () => {},
-        fail: (error) => void (this.failure ??= { error }),
+        // As in the engine, nobody listens to an attempt that is over.
+        fail: (error) => {
+          if (present === this.attempts) this.failure ??= { error }
+        },
       })
       this.writers.push(writer)
       this.isAwake[subtask] = true
-      await writer.open?.()
+      await this.settled(writer.open?.(), 'open')
     }
   }
 
   /** Writes records on one subtask, waiting wherever the sink asks for it. */
   async write(subtask: number, records: readonly T[]): Promise<void> {
+    const taken = await this.offer(subtask, records, 100_000)
+    keep('wakes when there is work', taken === records.length, 'the sink neither takes records nor wakes its task')
+  }
+
+  /** Offers records until all are taken or the sink has taken none for so many turns; returns how many it took. */
+  async offer(subtask: number, records: readonly T[], patience = PATIENCE_TURNS): Promise<number> {
     let from = 0
-    for (let turns = 0; from < records.length; turns++) {
-      assert(turns < 100_000, 'the sink neither takes records nor wakes its task')
+    for (let idle = 0; from < records.length && idle < patience; ) {
       this.throwFailure()
       if (this.isAwake[subtask]!) {
         const taken = this.writers[subtask]!.write(records, from, records.length, null)
         assert(taken >= from && taken <= records.length, 'write returns the first index not taken')
         this.isAwake[subtask] = taken > from
+        if (taken > from) idle = 0
         from = taken
-      } else await this.options.clock.turn()
+      } else {
+        idle++
+        await this.clock.turn()
+      }
     }
+    return from
   }
 
-  /** The barrier reaches every writer at once; resolves when all are pre-committed. */
-  async prepare(): Promise<readonly Committable[]> {
+  /** The barrier reaches every writer at once, synchronously; resolves when all are pre-committed. */
+  prepare(): Promise<readonly Committable[]> {
     const checkpoint: CheckpointId = checkpointId(++this.checkpoints)
-    const prepared = await Promise.all(this.writers.map((writer) => writer.prepareCommit(checkpoint)))
-    this.throwFailure()
-    // As the manifest keeps them.
-    return JSON.parse(JSON.stringify(prepared.flat())) as readonly Committable[]
+    const prepared = this.writers.map((writer) => writer.prepareCommit(checkpoint))
+    return this.settled(this.collect(prepared), 'prepareCommit')
   }
 
   async commit(committables: readonly Committable[]): Promise<readonly CommitResult[]> {
     if (this.committer === null || committables.length === 0) return []
-    const results = await this.committer.commit(committables)
-    assert(results.length === committables.length, 'one result per committable')
+    const results = await this.settled(this.committer.commit(committables), 'commit')
+    const seen = `${results.length} results for ${committables.length} committables`
+    keep('commit tells the truth', results.length === committables.length, seen)
     return results
   }
 
@@ -127,17 +151,39 @@ export class SinkRun<T> {
   async closeWriters(): Promise<void> {
     const writers = this.writers
     this.writers = []
-    for (const writer of writers) await writer.close?.()
+    for (const writer of writers) await this.settled(writer.close?.(), 'close of a writer')
   }
 
   async close(): Promise<void> {
     await this.closeWriters()
-    await this.committer?.close?.()
+    await this.settled(this.committer?.close?.(), 'close of the committer')
+  }
+
+  /** As the manifest keeps them. */
+  private async collect(prepared: readonly Promise<readonly Committable[]>[]): Promise<readonly Committable[]> {
+    await Promise.allSettled(prepared)
+    const committables = (await Promise.all(prepared)).flat()
+    this.throwFailure()
+    const stored = JSON.parse(JSON.stringify(committables)) as readonly Committable[]
+    let difference: string | null
+    try {
+      difference = describeDifference(stored, committables)
+    } catch (error) {
+      difference = String(error)
+    }
+    keep('committables are plain JSON', difference === null, `JSON changes a committable: ${difference}`)
+    return stored
+  }
+
+  private settled<R>(result: R | Promise<R>, what: string): Promise<R> {
+    return this.clock.settle(Promise.resolve(result), what)
   }
 
   private throwFailure(): void {
     if (this.failure !== null) throw this.failure.error
   }
+
+  private readonly secret = (name: string): string => this.options.secret?.(name) ?? name
 
   private identity() {
     const { run, epoch: number } = this.options
