@@ -173,7 +173,7 @@ export interface TransactionDescription extends TransactionIdentity {
 /** What a broker answered, or what happened on the way to it. Never holds a password. */
 export interface KafkaError extends Error {
   readonly name: 'KafkaError'
-  /** Kafka's name of the error: `NOT_LEADER_OR_FOLLOWER`; `NETWORK` and `TIMEOUT` for those that no broker sent, `AUTHENTICATION`, `TLS` for refused logins. */
+  /** Kafka's name of the error: `NOT_LEADER_OR_FOLLOWER`; `NETWORK` and `TIMEOUT` for those that no broker sent, `AUTHENTICATION`, `TLS` for refused logins, `CLOSED` for a client that was closed. */
   readonly code: string
   /** The same request may succeed later, after metadata or coordinator were found anew. */
   readonly isRetriable: boolean
