@@ -70,9 +70,9 @@ function moveLeader(cluster: MemoryCluster, random: SeededRandom): void {
 
 function textSource(cluster: MemoryCluster, options: TopicOptions<string>): Source<string> {
   return kafkaSource({
-    settings: sourceSettings(TOPICS, options),
+    settings: sourceSettings(TOPICS, options, 'topic'),
     connection: { brokers: 'memory', open: () => cluster.client() },
-    format: { shape: 'value', value: text(), key: null },
+    format: { value: text(), key: null },
     createCursor: createRecordCursor,
   })
 }

@@ -5,9 +5,8 @@ import type { AssignedPartition } from './assigned-partition.ts'
 
 /** What a source makes of the records of a log: their values, or whole records. */
 export interface RecordFormat<T> {
-  readonly shape: 'value' | 'record'
   readonly value: Decoder<unknown>
-  /** Of whole records. */
+  /** Null: only values are emitted. */
   readonly key: Decoder<unknown> | null
   /** Only for the type: what the source emits. */
   readonly record?: T

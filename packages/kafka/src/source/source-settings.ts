@@ -1,4 +1,12 @@
-import { type Duration, durationMs, isStandardSchema, SINK, type Sink, TidemarkError } from 'tidemark/connector'
+import {
+  type Duration,
+  durationMs,
+  isStandardSchema,
+  SINK,
+  type Sink,
+  type StandardSchema,
+  TidemarkError,
+} from 'tidemark/connector'
 import type { Decoder } from '../codec.ts'
 import type { BadRecord, StartOffsets, StopOffsets, TopicOptions, TopicSelection } from '../options.ts'
 
@@ -43,7 +51,14 @@ const OPTION_NAMES: { readonly [Name in keyof Required<TopicOptions<unknown>>]: 
 }
 
 /** Checks what a user wrote and fills in what was left out; `INVALID_OPTION` names the option. */
-export function sourceSettings<V, K>(selection: TopicSelection, options: TopicOptions<V, K>): SourceSettings {
+export function sourceSettings<V, K>(
+  selection: TopicSelection,
+  options: TopicOptions<V, K>,
+  shape: 'topic' | 'records',
+): SourceSettings {
+  if (shape === 'topic' && options.key !== undefined) {
+    throw invalid('topic() gives values only, and has no use for the option key', 'Use records() for keys and headers.')
+  }
   const unknown = Object.keys(options).find((name) => !Object.hasOwn(OPTION_NAMES, name))
   if (unknown !== undefined) {
     throw invalid(
@@ -99,14 +114,17 @@ export function matchesTopic(
   return !isInternal && topics.pattern.test(name)
 }
 
-export function isDecoder(value: unknown): value is Decoder<unknown> {
+export function isDecoder<T>(value: unknown): value is Decoder<T> {
   return typeof value === 'object' && value !== null && 'createDecoding' in value && 'kind' in value
 }
 
-/** The decoder that an option names; null: a Standard Schema, for whose values JSON is read. */
-export function decoderOf<T>(name: string, option: unknown): Decoder<T> | null {
-  if (isDecoder(option)) return option as Decoder<T>
-  if (isStandardSchema(option)) return null
+export function checkedDecoder<T>(name: string, option: unknown): Decoder<T> {
+  if (isDecoder<T>(option)) return option
+  throw invalid(`${name} is not a codec`, 'Give a codec: json(), text(), bytes(), ….')
+}
+
+export function schemaOf<T>(name: string, option: unknown): StandardSchema<T> {
+  if (isStandardSchema(option)) return option as StandardSchema<T>
   throw invalid(
     `${name} is neither a codec nor a schema`,
     'Give a codec (json(), text(), bytes(), …) or a Standard Schema (zod, valibot, …) for JSON.',
