@@ -1,6 +1,6 @@
 // Makes the modules that are published out of the sources: a start then loads a dozen files instead of some two hundred. `npm run build` calls it after tsc.
 // node bundle.mjs [folder to write to]
-import { readdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -8,7 +8,7 @@ import { build } from 'esbuild'
 const root = fileURLToPath(new URL('.', import.meta.url))
 const output = resolve(process.argv[2] ?? join(root, 'dist/bundled'))
 
-const { metafile } = await build({
+const { outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: {
     index: 'src/index.ts',
@@ -31,9 +31,19 @@ const { metafile } = await build({
   // None: Node would read and parse them at every start. The code stays readable, with its names.
   sourcemap: false,
   logLevel: 'warning',
-  metafile: true,
+  write: false,
 })
 
-const written = new Set(Object.keys(metafile.outputs).map((path) => resolve(root, path)))
-const old = (await readdir(output)).map((name) => join(output, name)).filter((path) => !written.has(path))
-await Promise.all(old.map((path) => rm(path, { recursive: true })))
+// Processes may be loading from here: what is the same stays, and what is new appears at once.
+await mkdir(output, { recursive: true })
+for (const { path, contents } of outputFiles) {
+  const old = await readFile(path).catch(() => null)
+  if (old?.equals(contents) === true) continue
+  await writeFile(`${path}.tmp`, contents)
+  await rename(`${path}.tmp`, path)
+}
+const written = new Set(outputFiles.map(({ path }) => path))
+const stale = (await readdir(output)).map((name) => join(output, name)).filter((path) => !written.has(path))
+await Promise.all(stale.map((path) => rm(path, { recursive: true, force: true })))
+// bin/tidemark.js takes what is newest.
+await utimes(join(output, 'cli.js'), new Date(), new Date())
