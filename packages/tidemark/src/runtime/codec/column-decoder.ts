@@ -10,20 +10,12 @@ import {
   MAX_TUPLE_ITEMS,
 } from './frame-layout.ts'
 import { RecordShapes } from './record-shape.ts'
-import { makeText, StringCache } from './string-cache.ts'
+import { makeText } from './short-text.ts'
 
-/** So many strings of a column are looked for in the cache; when less than a quarter is found, the others are not. */
-const CACHE_TRIAL = 32
-
-/** Reads what a `ColumnEncoder` wrote. One per thread: it remembers shapes and short strings. */
+/** Reads what a `ColumnEncoder` wrote. One per thread: it remembers shapes. */
 export class ColumnDecoder {
   private readonly shapes = new RecordShapes()
-  private readonly strings: StringCache
   private rowsWithoutBytes = 0
-
-  constructor(strings: StringCache = new StringCache()) {
-    this.strings = strings
-  }
 
   /** Begins with another frame. */
   reset(): void {
@@ -45,7 +37,7 @@ export class ColumnDecoder {
       case COLUMN.booleans:
         return booleans(reader, rows)
       case COLUMN.shortStrings:
-        return this.shortStrings(reader, rows)
+        return shortStrings(reader, rows)
       case COLUMN.strings:
         return strings(reader, rows)
       case COLUMN.general:
@@ -78,29 +70,6 @@ export class ColumnDecoder {
     if (typeof value === 'object' && value !== null) throw corrupt('an object stands for several')
     // oxlint-disable-next-line unicorn/no-new-array
     return new Array(rows).fill(value)
-  }
-
-  private shortStrings(reader: FrameReader, rows: number): unknown[] {
-    const lengthsAt = reader.take(rows)
-    reader.align(4)
-    const { frame } = reader
-    const { bytes } = frame
-    // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
-    const values: string[] = new Array(rows)
-    const { strings } = this
-    strings.hits = 0
-    let isCached = true
-    let { at } = reader
-    for (let row = 0; row < rows; row++) {
-      const length = bytes[lengthsAt + row]!
-      const from = at
-      at += (length + 3) & ~3
-      if (at > frame.end) throw corrupt('a text is cut off')
-      if (row === CACHE_TRIAL) isCached = strings.hits >= CACHE_TRIAL / 4
-      values[row] = isCached ? strings.read(frame, from, length) : makeText(frame, from, length)
-    }
-    reader.at = at
-    return values
   }
 
   private objects(reader: FrameReader, rows: number, depth: number): unknown[] {
@@ -159,6 +128,25 @@ export class ColumnDecoder {
     }
     return values
   }
+}
+
+function shortStrings(reader: FrameReader, rows: number): unknown[] {
+  const lengthsAt = reader.take(rows)
+  reader.align(4)
+  const { frame } = reader
+  const { bytes } = frame
+  // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
+  const values: string[] = new Array(rows)
+  let { at } = reader
+  for (let row = 0; row < rows; row++) {
+    const length = bytes[lengthsAt + row]!
+    const from = at
+    at += (length + 3) & ~3
+    if (at > frame.end) throw corrupt('a text is cut off')
+    values[row] = makeText(frame, from, length)
+  }
+  reader.at = at
+  return values
 }
 
 function isLength(value: unknown): value is number {

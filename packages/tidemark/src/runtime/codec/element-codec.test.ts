@@ -97,7 +97,7 @@ const withoutItem = (items: unknown[], index: number): unknown[] => {
 }
 
 const expectSame = (values: readonly unknown[]) => {
-  // Several times: shapes are compiled after some uses, strings come from the cache.
+  // Several times: shapes are compiled after some uses.
   for (let time = 0; time < 6; time++) {
     const back = valuesAfter(values)
     expect(strictlyEqual(back, values), `${fc.stringify(values)} came back as ${fc.stringify(back)}`).toBe(true)
@@ -134,6 +134,10 @@ describe('the codec of elements', () => {
   it.each<[string, readonly unknown[]]>([
     ['objects of one shape', repeat(100, (index) => ({ key: `key-${index % 7}`, value: index, price: index / 3 }))],
     ['tuples', repeat(100, (index) => [`key-${index}`, index])],
+    [
+      'short strings of all lengths',
+      repeat(256, (index) => repeat(index, (at) => String.fromCharCode((index * 7 + at * 13) & 0xff)).join('')),
+    ],
     ['strings', repeat(300, (index) => 'x'.repeat(index))],
     [
       'strings with wide characters',
