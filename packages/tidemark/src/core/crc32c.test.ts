@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { crc32c } from './crc32c.ts'
+import { crc32c, crc32cCombine } from './crc32c.ts'
 
 /** The definition, bit by bit. */
 function slowCrc32c(bytes: Uint8Array): number {
@@ -10,6 +10,13 @@ function slowCrc32c(bytes: Uint8Array): number {
     for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ 0x82f63b78
   }
   return ~crc >>> 0
+}
+
+/** The checksum of 2^exponent zeros. */
+function zerosOf(exponent: number): number {
+  let zeros = crc32c(new Uint8Array(1))
+  for (let done = 0; done < exponent; done++) zeros = crc32cCombine(zeros, zeros, 2 ** done)
+  return zeros
 }
 
 describe('crc32c', () => {
@@ -43,8 +50,29 @@ describe('crc32c', () => {
         const view = shifted.subarray(shift)
         const expected = slowCrc32c(bytes)
         expect(crc32c(view)).toBe(expected)
-        expect(crc32c(view.subarray(cut), crc32c(view.subarray(0, cut)))).toBe(expected)
+        const first = crc32c(view.subarray(0, cut))
+        const rest = view.subarray(cut)
+        expect(crc32c(rest, first)).toBe(expected)
+        expect(crc32cCombine(first, crc32c(rest), rest.length)).toBe(expected)
       }),
     )
+  })
+
+  it('combines parts of any length: as zeros by doubling say', () => {
+    // The checksum of 2^n zeros from that of 2^(n − 1).
+    let zeros = crc32c(new Uint8Array(1))
+    for (let exponent = 0; exponent < 45; exponent++) {
+      const length = 2 ** exponent
+      const twice = crc32cCombine(zeros, zeros, length)
+      if (exponent < 16) expect(twice).toBe(crc32c(new Uint8Array(2 * length)))
+      // In pieces it is the same: three quarters and a quarter.
+      if (exponent > 1) {
+        const half = zerosOf(exponent - 1)
+        const fourth = zerosOf(exponent - 2)
+        const threeQuarters = crc32cCombine(half, fourth, length / 4)
+        expect(crc32cCombine(threeQuarters, fourth, length / 4)).toBe(zerosOf(exponent))
+      }
+      zeros = twice
+    }
   })
 })

@@ -5,8 +5,8 @@ import type { CheckpointFile, Manifest, StateHandle } from '../../core/manifest.
 export interface StateFileWriter {
   /** Relative to the job's checkpoint directory: what handles name. */
   readonly path: string
-  /** Appends; resolves when the bytes were taken. One call at a time. */
-  write(bytes: Uint8Array): Promise<void>
+  /** Appends; resolves when the bytes were taken. One call at a time. The checksum is that of the bytes, where the caller knows it. */
+  write(bytes: Uint8Array, checksum?: number): Promise<void>
   /** Syncs the file and its name. Only then may the checkpoint be acknowledged. */
   finish(): Promise<CheckpointFile>
   /** Closes and removes. Idempotent, never throws. */

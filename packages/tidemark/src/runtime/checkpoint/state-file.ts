@@ -1,5 +1,5 @@
 import { assert, TidemarkError } from '../../core/errors.ts'
-import { crc32c } from '../../core/crc32c.ts'
+import { crc32c, crc32cCombine } from '../../core/crc32c.ts'
 import type { FileSystem, FileWriter } from '../../core/file-system.ts'
 import type { CheckpointFile } from '../../core/manifest.ts'
 import { ignoreFailure, storageFailed } from '../storage/durable-files.ts'
@@ -28,9 +28,9 @@ export class DurableStateFile implements StateFileWriter {
     this.#writer = writer
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  async write(bytes: Uint8Array, checksum: number = crc32c(bytes)): Promise<void> {
     await this.#try('Writing', async () => {
-      this.#crc32c = crc32c(bytes, this.#crc32c)
+      this.#crc32c = crc32cCombine(this.#crc32c, checksum, bytes.length)
       this.#length += bytes.length
       await this.#writer.write(bytes)
     })

@@ -1,5 +1,6 @@
 import { ByteBuffer } from '../../core/byte-buffer.ts'
-import { crc32c } from '../../core/crc32c.ts'
+import { crc32c, crc32cCombine } from '../../core/crc32c.ts'
+import { assert } from '../../core/errors.ts'
 import type { CheckpointId, OperatorId, TaskId } from '../../core/ids.ts'
 import type {
   CheckpointFile,
@@ -44,6 +45,8 @@ export class SnapshotWriter {
   private inFlight: Promise<void> = Promise.resolve()
   private partIndex = 0
   private section: { blocks: KeyedBlock[]; start: number; crc: number } | null = null
+  /** Of what the buffer holds. Every byte is summed once, in its block or list; longer stretches are combined. */
+  private bufferCrc = 0
   /** Bytes produced so far; those before `flushed` have left the buffer. */
   private produced = 0
   /** All bytes, where they stay inline. */
@@ -117,7 +120,13 @@ export class SnapshotWriter {
         this.section ??= { blocks: [], start: this.produced, crc: 0 }
         const before = this.buffer.length
         const slice = keyed.writeSlice(this.buffer, SLICE_BYTES)
-        this.section.crc = crc32c(this.buffer.view(before, this.buffer.length), this.section.crc)
+        let summed = before
+        for (const { crc32c: crc, length } of slice.blocks) {
+          this.section.crc = crc32cCombine(this.section.crc, crc, length)
+          this.bufferCrc = crc32cCombine(this.bufferCrc, crc, length)
+          summed += length
+        }
+        assert(summed === this.buffer.length, 'every byte of keyed state is in a block')
         this.produced += this.buffer.length - before
         this.section.blocks.push(...slice.blocks)
         if (slice.isDone) {
@@ -148,7 +157,8 @@ export class SnapshotWriter {
       const before = this.buffer.length
       writeListSnapshot(list, this.buffer)
       const length = this.buffer.length - before
-      const crc = crc32c(this.buffer.view(before, this.buffer.length), 0)
+      const crc = crc32c(this.buffer.view(before))
+      this.bufferCrc = crc32cCombine(this.bufferCrc, crc, length)
       this.produced += length
       this.sections.push({
         part: this.partIndex,
@@ -164,10 +174,10 @@ export class SnapshotWriter {
   /** Moves what the buffer holds into the file; processing of slices waits meanwhile. */
   private spill(): void {
     this.state = 'waiting'
-    const bytes = this.buffer.take()
+    const { bytes, crc } = this.takeBuffer()
     this.store('writing', async () => {
       this.file ??= await this.storage.createStateFile(this.checkpoint, this.task)
-      await this.file.write(bytes)
+      await this.file.write(bytes, crc)
     })
   }
 
@@ -178,12 +188,18 @@ export class SnapshotWriter {
       return
     }
     this.state = 'waiting'
-    const bytes = this.buffer.take()
+    const { bytes, crc } = this.takeBuffer()
     this.store('flushed', async () => {
       this.file ??= await this.storage.createStateFile(this.checkpoint, this.task)
-      if (bytes.length > 0) await this.file.write(bytes)
+      if (bytes.length > 0) await this.file.write(bytes, crc)
       this.finished = await this.file.finish()
     })
+  }
+
+  private takeBuffer(): { readonly bytes: Uint8Array; readonly crc: number } {
+    const crc = this.bufferCrc
+    this.bufferCrc = 0
+    return { bytes: this.buffer.take(), crc }
   }
 
   /** Waits for the storage; slices pause meanwhile. */
