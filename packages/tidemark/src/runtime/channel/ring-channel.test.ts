@@ -2,7 +2,9 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { recordBatch, type RecordBatch, type StreamElement } from '../../core/element.ts'
 import { checkpointId } from '../../core/ids.ts'
+import { InFlight, inFlightBound } from '../../testing/checkers/memory-bound.ts'
 import { ElementDecoder, ElementEncoder } from '../codec/element-codec.ts'
+import { EdgeWriter } from './edge-writer.ts'
 import { createRing, HEADER_BYTES, WORD } from './ring-layout.ts'
 import { RingReader } from './ring-reader.ts'
 import { RingWriter } from './ring-writer.ts'
@@ -169,6 +171,28 @@ describe('a ring between two threads', () => {
           }
           waiting.push(next.kind === 'records' ? next.values.length : 1)
         }
+      }),
+    )
+  })
+
+  it('holds no more records than the memory bound allows, with a consumer that falls behind', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: 16 }), (channelCapacity, batchSize) => {
+        const { writer, reader } = makeRing(1 << 16, 0, channelCapacity)
+        const edge = new EdgeWriter([writer], () => 0, batchSize)
+        const inFlight = new InFlight()
+        const produce = () => {
+          if (!edge.drain()) return
+          edge.write(recordBatch(Array.from({ length: batchSize }, () => inFlight.enter())))
+        }
+        for (let turn = 0; turn < 400; turn++) {
+          produce()
+          const element = turn % 3 === 0 ? reader.poll() : undefined
+          if (element?.kind === 'records') element.values.forEach(() => inFlight.leave())
+        }
+        const bound = inFlightBound({ channels: 1, tasks: 0, chainLength: 0, channelCapacity, batchSize })
+        expect(inFlight.most).toBeLessThanOrEqual(bound)
+        expect(inFlight.most).toBeGreaterThanOrEqual(channelCapacity)
       }),
     )
   })
