@@ -20,7 +20,7 @@ export type FileOperation =
 export type FileWatcher = (operation: FileOperation, path: string, when: 'before' | 'after') => void | Promise<void>
 
 /** A file system that somebody watches. What the watcher returns is waited for. */
-class WatchedFiles implements FileSystem {
+export class WatchedFiles implements FileSystem {
   private readonly inner: FileSystem
   private readonly watch: FileWatcher
 

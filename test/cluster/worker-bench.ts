@@ -10,9 +10,19 @@ import { JobMaster } from '../../packages/tidemark/src/runtime/job/job-master.ts
 import { nodeEnvironment } from '../../packages/tidemark/src/runtime/job/run.ts'
 import { ThreadPool } from '../../packages/tidemark/src/runtime/worker/thread-pool.ts'
 import type { WorkerThread } from '../../packages/tidemark/src/runtime/worker/worker-host.ts'
+import { type FileWatcher, WatchedFiles } from './watched-files.ts'
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-export const JOBS = ['counting', 'keeping', 'slow-sink', 'undecided'] as const
+export const JOBS = [
+  'co-stages',
+  'counting',
+  'keeping',
+  'slow-sink',
+  'striped',
+  'told',
+  'undecided',
+  'unioned',
+] as const
 export type JobName = (typeof JOBS)[number]
 
 /** The jobs of `worker-jobs/` and what runs in workers, built from source once per file of tests. */
@@ -65,7 +75,16 @@ export class WorkerPrograms {
   }
 }
 
-/** Runs jobs in worker threads of this process, on one folder. */
+/** What a test may have otherwise than usual. */
+export interface Outside {
+  readonly resourceLimits?: ResourceLimits
+  /** Of what the main thread does with files. */
+  readonly watch?: FileWatcher
+  /** Told of every message of a worker, before it is delivered. */
+  readonly onMessage?: () => void
+}
+
+/** Runs jobs in worker threads of this process, or in its main thread, on one folder. */
 export class WorkerBench {
   readonly folder: string
   readonly events: JobEvent[] = []
@@ -84,7 +103,11 @@ export class WorkerBench {
     return new WorkerBench(programs, folder)
   }
 
-  async start(name: JobName, options: RunOptions, resourceLimits?: ResourceLimits): Promise<JobHandle> {
+  async start(
+    name: JobName,
+    options: RunOptions,
+    { resourceLimits, watch, onMessage }: Outside = {},
+  ): Promise<JobHandle> {
     const job = await this.programs.load(name)
     const { workerEntry: entry } = this.programs
     const module = async () => ({ entry: `${name}.ts`, file: this.programs.file(name) })
@@ -103,12 +126,13 @@ export class WorkerBench {
       },
       {
         ...environment,
+        files: watch === undefined ? environment.files : new WatchedFiles(environment.files, watch),
         workers: {
           ...threads,
           start: (worker, from) => {
             const thread = threads.start(worker, from)
             this.threads.push(thread)
-            return thread
+            return onMessage === undefined ? thread : heard(thread, onMessage)
           },
         },
       },
@@ -127,6 +151,19 @@ export class WorkerBench {
 
   remove(): Promise<void> {
     return rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+function heard(thread: WorkerThread, onMessage: () => void): WorkerThread {
+  return {
+    post: (message) => thread.post(message),
+    terminate: () => thread.terminate(),
+    listen(deliver, onEnd) {
+      thread.listen((message) => {
+        onMessage()
+        deliver(message)
+      }, onEnd)
+    },
   }
 }
 

@@ -132,7 +132,7 @@ describe('a worker that dies', () => {
     async (kind, { code, message, cause }) => {
       // Odd numbers are in odd stripes, which the second task reads.
       const trouble = { kind: kind as TroubleKind, at: 1501 }
-      const limits = kind === 'memory' ? { maxOldGenerationSizeMb: 48 } : undefined
+      const limits = kind === 'memory' ? { resourceLimits: { maxOldGenerationSizeMb: 48 } } : {}
       const handle = await bench.start('counting', { params: counting(trouble), parallelism: 2, workers: 2 }, limits)
       expect(await handle.result).toMatchObject({ status: 'finished' })
       const failures = bench.all('attempt-failed')

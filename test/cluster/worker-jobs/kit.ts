@@ -35,16 +35,16 @@ interface Stripe extends Split {
 }
 
 /**
- * The numbers 0 … records − 1 in stripes. Each reader emits `portion` numbers per checkpoint that completes: so the job lasts many checkpoints, and whatever happens in it happens after one.
+ * The numbers 0 … records − 1 in `count` stripes: every `count`-th number. Each reader emits `portion` numbers per checkpoint that completes: so the job lasts many checkpoints, and whatever happens in it happens after one.
  */
-export function stripedNumbers(records: number, portion: number): Source<number> {
+export function stripedNumbers(records: number, portion: number, count = STRIPES): Source<number> {
   return {
     [SOURCE]: {},
     kind: 'striped-numbers',
     isBounded: true,
     replay: 'exact',
     createEnumerator(context: EnumeratorContext) {
-      const stripes = Array.from({ length: STRIPES }, (_, ordinal) => ({ id: `${ordinal}`, ordinal, next: ordinal }))
+      const stripes = Array.from({ length: count }, (_, ordinal) => ({ id: `${ordinal}`, ordinal, next: ordinal }))
       let pending = (context.restored as readonly Stripe[] | undefined) ?? stripes
       return {
         onSplitRequest(subtask) {
@@ -56,7 +56,7 @@ export function stripedNumbers(records: number, portion: number): Source<number>
         snapshot: () => pending,
       }
     },
-    createReader: (context) => new StripedReader(context, records, portion),
+    createReader: (context) => new StripedReader(context, records, portion, count),
   }
 }
 
@@ -64,12 +64,14 @@ class StripedReader implements SourceReader<number> {
   private readonly context: ReaderContext
   private readonly records: number
   private readonly portion: number
+  private readonly step: number
   private readonly stripes: { ordinal: number; next: number }[] = []
   private isComplete = false
   private permits: number
 
-  constructor(context: ReaderContext, records: number, portion: number) {
+  constructor(context: ReaderContext, records: number, portion: number, step: number) {
     this.context = context
+    this.step = step
     this.records = records
     this.portion = portion
     this.permits = portion
@@ -90,7 +92,7 @@ class StripedReader implements SourceReader<number> {
       const stripe = this.stripes.find(({ next }) => next < this.records)
       if (stripe === undefined) return this.isComplete ? 'end' : 'nothing-now'
       output.emit(stripe.next)
-      stripe.next += STRIPES
+      stripe.next += this.step
       this.permits--
       // Takes turns.
       this.stripes.push(this.stripes.shift()!)
