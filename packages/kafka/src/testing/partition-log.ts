@@ -95,6 +95,13 @@ export class PartitionLog {
     this.store(bytes, readBatchFacts(bytes)!, null)
   }
 
+  /** Turns a bit of the batch that holds this offset. */
+  damage(offset: number): void {
+    const batch = this.batches.find(({ lastOffset }) => lastOffset >= offset)
+    assert(batch !== undefined, `a batch holds offset ${offset}`)
+    batch.bytes[batch.bytes.length - 1]! ^= 1
+  }
+
   /** Whether a transaction of this producer is open here. */
   hasOpenTransaction(producerId: bigint): boolean {
     return this.producers.get(producerId)?.open != null
