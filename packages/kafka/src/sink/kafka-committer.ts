@@ -19,12 +19,14 @@ import { codeOf, isEndedTransaction, isRetriable, reasonOf, writeFailed } from '
 import type { SinkSettings } from './sink-settings.ts'
 import { abortOpen } from './abort-open.ts'
 import { defaultPrefix, parseTransactionName } from './transaction-name.ts'
-import { findOutcome, type TransactionOutcome } from './transaction-outcome.ts'
+import { OutcomeFinder, type TransactionOutcome } from './transaction-outcome.ts'
 
 /** How many transactions are committed at the same time. */
 const CONCURRENT_COMMITS = 16
 /** A transaction that is just being ended by somebody is mostly done with it a moment later; beyond, the job asks again by itself. */
 const COMMIT_PATIENCE_MS = 1000
+/** Who starts a job wants to know soon that the brokers cannot be reached. */
+const CHECK_PATIENCE_MS = 15_000
 /** Confirmed transactions that are remembered: asked again, they are not committed a second time. */
 const REMEMBERED = 4096
 
@@ -41,7 +43,7 @@ export class KafkaCommitter implements Committer {
   private readonly options: KafkaCommitterOptions
   private readonly prefix: string
   private readonly confirmed = new Set<string>()
-  private opened: KafkaClient | null = null
+  private opened: { readonly client: KafkaClient; readonly outcomes: OutcomeFinder } | null = null
 
   constructor(context: CommitterContext, options: KafkaCommitterOptions) {
     this.context = context
@@ -54,8 +56,10 @@ export class KafkaCommitter implements Committer {
     const { settings, connection, topic } = this.options
     claimPrefix(connection.brokers, prefix, context)
     await this.reaching('could not be checked', async () => {
-      await this.again(() => checkBroker(this.client, context, settings, topic, connection.brokers))
-      await this.again(() => checkTraces(this.client, context, prefix, start))
+      const patienceMs = Math.min(settings.deliveryTimeoutMs, CHECK_PATIENCE_MS)
+      const patiently = <R>(ask: () => Promise<R>) => retrying(context.clock, patienceMs, () => true, ask)
+      await patiently(() => checkBroker(this.client, context, settings, topic, connection.brokers))
+      await patiently(() => checkTraces(this.client, context, prefix, start))
     })
   }
 
@@ -95,12 +99,23 @@ export class KafkaCommitter implements Committer {
 
   async close(): Promise<void> {
     releasePrefix(this.options.connection.brokers, this.prefix, this.context)
-    await this.opened?.close()
+    await this.opened?.client.close()
     this.opened = null
   }
 
   private get client(): KafkaClient {
-    this.opened ??= this.options.connection.open(this.context.secret)
+    return this.open().client
+  }
+
+  private get outcomes(): OutcomeFinder {
+    return this.open().outcomes
+  }
+
+  private open(): NonNullable<KafkaCommitter['opened']> {
+    if (this.opened === null) {
+      const client = this.options.connection.open(this.context.secret)
+      this.opened = { client, outcomes: new OutcomeFinder(client) }
+    }
     return this.opened
   }
 
@@ -135,7 +150,7 @@ export class KafkaCommitter implements Committer {
     const { client, context } = this
     // Of this process and never confirmed: nobody but us has ended it. Else it is asked first, since the answer to a second commit is that of the first.
     if (!this.isOfThisProcess(transaction) || this.confirmed.has(nameOf(transaction))) {
-      const outcome = await this.again(() => findOutcome(client, transaction))
+      const outcome = await this.again(() => this.outcomes.find(transaction))
       if (outcome !== 'open') return this.conclude(transaction, outcome)
     }
     try {
@@ -148,7 +163,7 @@ export class KafkaCommitter implements Committer {
       return 'committed'
     } catch (error) {
       if (!isEndedTransaction(error)) throw error
-      const outcome = await this.again(() => findOutcome(client, transaction))
+      const outcome = await this.again(() => this.outcomes.find(transaction))
       if (outcome === 'open') return this.retry(error)
       return this.conclude(transaction, outcome)
     }

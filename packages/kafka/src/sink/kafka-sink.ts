@@ -1,4 +1,4 @@
-import { SINK, type Sink } from 'tidemark/connector'
+import { type Delivery, SINK, type Sink } from 'tidemark/connector'
 import type { ClusterConnection } from '../connection.ts'
 import type { KafkaSinkOptions } from '../options.ts'
 import { KafkaCommitter } from './kafka-committer.ts'
@@ -7,7 +7,7 @@ import { isEncoder, RecordEncoder } from './record-encoder.ts'
 import { checkTopicName, sinkSettings } from './sink-settings.ts'
 
 /** A sink that writes to a topic, or to the topic that a function chooses for each record. */
-export function kafkaSink<T, D extends 'exactly-once' | 'at-least-once' = 'exactly-once'>(
+export function kafkaSink<T, D extends Delivery = 'exactly-once'>(
   connection: ClusterConnection,
   topic: string | ((record: T) => string),
   options: KafkaSinkOptions<T> & { readonly delivery?: D } = {},

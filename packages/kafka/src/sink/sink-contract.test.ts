@@ -1,3 +1,4 @@
+import type { Delivery } from 'tidemark/connector'
 import { checkSinkContract, MemoryFileSystem } from 'tidemark/testing'
 import { expect, test } from 'vitest'
 import { settled, values } from '../testing/sink-kit.ts'
@@ -13,7 +14,8 @@ test.each(['exactly-once', 'at-least-once'] as const)(
         const cluster = new MemoryCluster({ brokers: 2 })
         cluster.createTopic('out', 3)
         return {
-          create: () => kafkaSink<number>({ brokers: 'memory', open: () => cluster.client() }, 'out', { delivery }),
+          create: () =>
+            kafkaSink<number, Delivery>({ brokers: 'memory', open: () => cluster.client() }, 'out', { delivery }),
           files: new MemoryFileSystem(),
           committed: async () => {
             await settled(cluster)

@@ -12,14 +12,24 @@ import type { Landmark } from './write-span.ts'
  */
 export type TransactionOutcome = 'open' | 'committed' | 'pending' | 'aborted' | 'unknown' | 'expired'
 
-/** Asks the coordinator, and where that has forgotten the transaction (its id was used again, or has expired) the log itself. */
-export async function findOutcome(
-  client: KafkaClient,
+/** Asks the coordinator, and where that has forgotten a transaction (its id was used again, or has expired) the log itself. */
+export class OutcomeFinder {
+  private readonly client: KafkaClient
+  private fetching: Promise<unknown> = Promise.resolve()
 
-  transaction: PreparedTransaction,
-): Promise<TransactionOutcome> {
-  const description = await client.describeTransaction(transaction.transactionalId)
-  return outcomeOf(description, transaction) ?? (await askLog(client, transaction))
+  constructor(client: KafkaClient) {
+    this.client = client
+  }
+
+  async find(transaction: PreparedTransaction): Promise<TransactionOutcome> {
+    const description = await this.client.describeTransaction(transaction.transactionalId)
+    const outcome = outcomeOf(description, transaction)
+    if (outcome !== null) return outcome
+    // A client fetches from a broker once at a time.
+    const asked = this.fetching.then(() => askLog(this.client, transaction))
+    this.fetching = asked.catch(() => undefined)
+    return asked
+  }
 }
 
 /** Null: the coordinator no longer knows. */

@@ -113,7 +113,8 @@ export function readBatchFacts(bytes: Uint8Array): BatchFacts | null {
 
 /** The batch at its place in a log: base offset and leader epoch are not part of the checksum. */
 export function placeBatch(bytes: Uint8Array, baseOffset: number, leaderEpoch: number): Uint8Array {
-  const placed = bytes.slice()
+  // Not `slice`, which of a Buffer makes a view.
+  const placed = new Uint8Array(bytes)
   const view = new DataView(placed.buffer)
   view.setBigInt64(0, BigInt(baseOffset))
   view.setInt32(12, leaderEpoch)
