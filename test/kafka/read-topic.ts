@@ -12,7 +12,10 @@ export interface ReadRecord {
   readonly headers: readonly (readonly [name: string, value: Buffer | null])[]
 }
 
-/** What Kafka's own consumer with `isolation.level=read_committed` finds in a topic, from its start to its last stable offset as of now. */
+/**
+ * What Kafka's own consumer with `isolation.level=read_committed` finds in a topic, from its start to its last stable offset as of now. Brokers answer to a
+ * commit before it can be seen: wait until the transaction is `CompleteCommit`.
+ */
 export function readCommitted(broker: BrokerAddress, topic: string): Promise<readonly ReadRecord[]> {
   return readTopic(broker, topic, 'read_committed')
 }

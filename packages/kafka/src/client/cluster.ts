@@ -208,6 +208,10 @@ export class Cluster {
     const { tls } = this.settings
     if (tls === null) return { ...this.settings, secureContext: null }
     const { ca, cert, key, passphrase } = tls
+    for (const [name, text] of Object.entries({ ca, cert, key })) {
+      if (text === undefined || text.includes('-----BEGIN ')) continue
+      throw kafkaError('TLS', `tls.${name} is no PEM text (-----BEGIN …). Hand in what the file holds, not where it is`)
+    }
     try {
       this.secureContext ??= createSecureContext({
         ...(ca === undefined ? {} : { ca }),

@@ -16,7 +16,13 @@ export function connectionFailure(error: unknown, where: string, password: strin
   if (chain.some(({ code }) => code === AUTHENTICATION_CODE)) {
     return kafkaError('AUTHENTICATION', `${where} refused the login: ${text}. Check mechanism, username and password`)
   }
-  if (chain.some(({ code, message }) => CERTIFICATE_CODES.test(code) || message.includes('TLS handshake failed'))) {
+  if (chain.some(({ message }) => message.includes('before secure TLS connection'))) {
+    return kafkaError(
+      'TLS',
+      `${where} hung up when it was spoken to in TLS. Does this listener expect it (option tls)?`,
+    )
+  }
+  if (chain.some(({ code }) => CERTIFICATE_CODES.test(code))) {
     return kafkaError(
       'TLS',
       `no TLS connection to ${where}: ${text}. Check tls, its authorities (ca) and the server's name`,

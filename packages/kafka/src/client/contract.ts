@@ -36,7 +36,7 @@ export interface KafkaClient {
 
   /** A broker's setting; null where it is not known or may not be read. */
   brokerConfig(name: string): Promise<string | null>
-  /** For tests, examples and tools; an existing topic is error TOPIC_ALREADY_EXISTS. */
+  /** For tests, examples and tools; an existing topic is error TOPIC_ALREADY_EXISTS. Resolves when its leaders take records. */
   createTopic(
     topic: string,
     options: { readonly partitions: number; readonly config?: Readonly<Record<string, string>> },

@@ -216,15 +216,19 @@ class NetworkClient implements KafkaClient {
     }
     const deadline = performance.now() + timeoutMs
     for (;;) {
-      const [found] = await this.topics([topic])
-      if (found?.partitions.length === options.partitions && found.partitions.every(({ leader }) => leader !== null)) {
-        return
-      }
+      if (await this.isServed(topic, options.partitions)) return
       if (performance.now() > deadline) {
         throw kafkaError('TIMEOUT', `the topic ${topic} was created, and is not there after ${timeoutMs} ms`)
       }
       await new Promise((resolve) => void setTimeout(resolve, CREATED_TOPIC_POLL_MS))
     }
+  }
+
+  /** Metadata knows a topic a moment before its leaders take records. */
+  private async isServed(topic: string, partitions: number): Promise<boolean> {
+    await this.topics([topic])
+    const requests = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, at: 'latest' as const }))
+    return (await this.offsets(requests, 'uncommitted')).every(({ error }) => error === null)
   }
 
   async deleteTopic(topic: string): Promise<void> {
