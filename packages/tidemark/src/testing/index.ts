@@ -4,11 +4,10 @@ export { keyOrderProblem } from './checkers/key-order.ts'
 export { InFlight, inFlightBound } from './checkers/memory-bound.ts'
 export { committedLines, outputResidueProblem } from './checkers/output-directory.ts'
 export { runningCountProblem } from './checkers/running-counts.ts'
-export {
-  checkSinkContract,
-  type SinkContractOptions,
-  type SinkEnvironment,
-} from './connector-contract/sink-contract.ts'
+export type { Disturb, Disturbance } from './connector-contract/disturbance.ts'
+export { BrokenRule, type RuleName } from './connector-contract/rules.ts'
+export { checkSinkContract } from './connector-contract/sink-contract.ts'
+export type { SinkContractOptions, SinkEnvironment } from './connector-contract/sink-scenario.ts'
 export { checkSourceContract, type SourceContractOptions } from './connector-contract/source-contract.ts'
 export {
   type FileFault,

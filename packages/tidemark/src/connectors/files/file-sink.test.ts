@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { FileSystem } from '../../core/file-system.ts'
 import { attempt, epoch, operatorId, runId } from '../../core/ids.ts'
 import type { Committable, Sink, StartKind } from '../../core/sink.ts'
+import type { Disturbance } from '../../testing/connector-contract/disturbance.ts'
 import { describeDifference } from '../../testing/connector-contract/record-bag.ts'
 import { checkSinkContract } from '../../testing/connector-contract/sink-contract.ts'
 import { SinkRun } from '../../testing/connector-contract/sink-run.ts'
@@ -138,11 +139,23 @@ describe('a file sink', () => {
       environment: async () => {
         const disk = new MemoryFileSystem()
         const committed = async () => visible(disk)
-        return { create: () => textLines('/out'), files: disk, committed, leftovers: async () => pending(disk) }
+        const disturb = (how: Disturbance): (() => void) | null => {
+          // Files do not stall, and every operation either fails or is done.
+          if (how !== 'fails') return null
+          disk.inject(() => new Error('the disk fails'))
+          return () => disk.inject(undefined)
+        }
+        return {
+          create: () => textLines('/out', { bufferSize: 16 }),
+          files: disk,
+          committed,
+          leftovers: async () => pending(disk),
+          disturb,
+        }
       },
       record: (index) => `record ${index}`,
     })
-    expect(scenarios.length).toBeGreaterThan(4)
+    expect(scenarios.length).toBeGreaterThanOrEqual(18)
   })
 
   it('holds every committed record once after crashes at any operations', async () => {

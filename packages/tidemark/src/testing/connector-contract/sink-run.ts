@@ -113,7 +113,7 @@ export class SinkRun<T> {
   /** Offers records until all are taken or the sink has taken none for so many turns; returns how many it took. */
   async offer(subtask: number, records: readonly T[], patience = PATIENCE_TURNS): Promise<number> {
     let from = 0
-    for (let idle = 0; from < records.length && idle < patience; ) {
+    for (let idle = 0; from < records.length && idle < patience;) {
       this.throwFailure()
       if (this.isAwake[subtask]!) {
         const taken = this.writers[subtask]!.write(records, from, records.length, null)
@@ -133,7 +133,7 @@ export class SinkRun<T> {
   prepare(): Promise<readonly Committable[]> {
     const checkpoint: CheckpointId = checkpointId(++this.checkpoints)
     const prepared = this.writers.map((writer) => writer.prepareCommit(checkpoint))
-    return this.settled(this.collect(prepared), 'prepareCommit')
+    return this.clock.settle(this.collect(prepared), 'prepareCommit')
   }
 
   async commit(committables: readonly Committable[]): Promise<readonly CommitResult[]> {
@@ -151,7 +151,29 @@ export class SinkRun<T> {
   async closeWriters(): Promise<void> {
     const writers = this.writers
     this.writers = []
-    for (const writer of writers) await this.settled(writer.close?.(), 'close of a writer')
+    const failures: unknown[] = []
+    for (const writer of writers) {
+      try {
+        await this.settled(writer.close?.(), 'close of a writer')
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** Lets time pass until the promise settles. */
+  settle<R>(promise: Promise<R>, what: string): Promise<R> {
+    return this.clock.settle(promise, what)
+  }
+
+  /** Lets some time pass. */
+  async pass(turns: number): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await this.clock.turn()
+  }
+
+  isSettledWithin(promise: Promise<unknown>, turns: number): Promise<boolean> {
+    return this.clock.isSettledWithin(promise, turns)
   }
 
   async close(): Promise<void> {
@@ -175,8 +197,8 @@ export class SinkRun<T> {
     return stored
   }
 
-  private settled<R>(result: R | Promise<R>, what: string): Promise<R> {
-    return this.clock.settle(Promise.resolve(result), what)
+  private settled<R>(result: R | Promise<R>, what: string): R | Promise<R> {
+    return result instanceof Promise ? this.clock.settle(result, what) : result
   }
 
   private throwFailure(): void {
