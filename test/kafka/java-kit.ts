@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -9,8 +9,9 @@ import { promisify } from 'node:util'
 
 const KAFKA_VERSION = '4.3.1'
 const LOG4J_VERSION = '2.25.4'
-const CACHE = fileURLToPath(new URL(`../../node_modules/.cache/kafka/${KAFKA_VERSION}/`, import.meta.url))
-const TOOLS_SOURCE = fileURLToPath(new URL('java/KafkaTestTools.java', import.meta.url))
+const ROOT = workspaceRoot()
+const CACHE = join(ROOT, 'node_modules/.cache/kafka', KAFKA_VERSION)
+const TOOLS_SOURCE = join(ROOT, 'test/kafka/java/KafkaTestTools.java')
 const execute = promisify(execFile)
 
 /** Why no broker can be started here, or null. */
@@ -27,21 +28,31 @@ function isProgram(name: string, argument: string): boolean {
   return spawnSync(name, [argument], { stdio: 'ignore' }).status === 0
 }
 
-/** The class path of the broker and of the tools of the tests: jars from Maven Central, fetched once per checkout; tools compiled once per version of their source. */
-export async function javaClassPath(): Promise<string> {
+export interface JavaKit {
+  readonly classPath: string
+  /** Where things that are made with this class path may be kept. */
+  readonly directory: string
+}
+
+/** The broker and the tools of the tests: jars from Maven Central, fetched once per checkout; tools compiled once per version of their source. */
+export async function javaKit(): Promise<JavaKit> {
   const libraries = join(CACHE, 'libs')
   await makeOnce(libraries, fetchLibraries)
   const source = await readFile(TOOLS_SOURCE)
-  const classes = join(CACHE, `classes-${createHash('sha256').update(source).digest('hex').slice(0, 16)}`)
-  await makeOnce(classes, async (directory) => {
-    await execute('javac', ['-d', directory, '-cp', join(libraries, '*'), TOOLS_SOURCE])
+  const directory = join(CACHE, `tools-${createHash('sha256').update(source).digest('hex').slice(0, 16)}`)
+  await makeOnce(directory, async (target) => {
+    const classes = join(target, 'classes')
+    await execute('javac', ['-d', classes, '-cp', join(libraries, '*'), TOOLS_SOURCE])
+    await execute('jar', ['--create', '--file', join(target, 'tools.jar'), '-C', classes, '.'])
   })
-  return [join(libraries, '*'), classes].join(':')
+  // Jars by name, and nothing else: what Java can make an archive of.
+  const jars = (await readdir(libraries)).toSorted().map((name) => join(libraries, name))
+  return { classPath: [...jars, join(directory, 'tools.jar')].join(':'), directory }
 }
 
 /** Keys and certificates as PEM files: `authority.pem`, and of `broker` (for localhost) and `client`, both signed by it. */
 export async function keyDirectory(): Promise<string> {
-  const classPath = await javaClassPath()
+  const { classPath } = await javaKit()
   const directory = join(CACHE, 'keys')
   await makeOnce(directory, async (target) => {
     const store = join(target, 'keys.p12')
@@ -66,6 +77,13 @@ export async function keyDirectory(): Promise<string> {
     )
   })
   return directory
+}
+
+/** Also from a bundle, which lies below node_modules. */
+function workspaceRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package-lock.json'))) folder = dirname(folder)
+  return folder
 }
 
 function dependency(group: string, artifact: string, version: string): string {
@@ -96,7 +114,7 @@ ${dependency('org.apache.logging.log4j', 'log4j-core', LOG4J_VERSION)}</dependen
 }
 
 /** Makes a directory under another name and renames it when it is complete. Test processes that want the same one wait for the one that is making it. */
-async function makeOnce(target: string, make: (directory: string) => Promise<void>): Promise<void> {
+export async function makeOnce(target: string, make: (directory: string) => Promise<void>): Promise<void> {
   if (existsSync(target)) return
   await mkdir(dirname(target), { recursive: true })
   const unlock = await lock(`${target}.lock`)
