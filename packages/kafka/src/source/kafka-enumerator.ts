@@ -27,7 +27,7 @@ interface NewPartition extends TopicPartition {
 }
 
 /** So long a start waits for the cluster: an attempt that fails is followed by another one, as the restart strategy says. */
-const START_PATIENCE_MS = 15_000
+const START_PATIENCE_MS = 10_000
 /** A topic that was made just now is not known to every broker. */
 const MISSING_PATIENCE_MS = 2000
 /** While discovery goes on failing people hear of every so manyth time. */

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type Collector,
+  collect,
+  defineJob,
+  type JobEvent,
+  type JobHandle,
+  run,
+  type RunOptions,
+  type Source,
+} from 'tidemark'
+
+/** A job in this process that reads a source into memory. */
+export interface ReadingJob<T> {
+  readonly handle: JobHandle
+  readonly collector: Collector<T>
+  readonly events: readonly JobEvent[]
+  /** Waits until so many records are committed. */
+  committed(count: number): Promise<void>
+}
+
+export class SourceJobs {
+  private readonly folders: string[] = []
+
+  async folder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-kafka-source-'))
+    this.folders.push(folder)
+    return folder
+  }
+
+  start<T>(source: Source<T>, folder: string, options: RunOptions = {}): ReadingJob<T> {
+    const collector = collect<T>()
+    const events: JobEvent[] = []
+    const listeners: (() => void)[] = []
+    const handle = run(
+      defineJob('reading', (job) => void job.source('topic', source).to('out', collector)),
+      {
+        checkpointDir: folder,
+        checkpointInterval: '100ms',
+        parallelism: 2,
+        restartStrategy: 'none',
+        ...options,
+      },
+    )
+    handle.on((event) => {
+      events.push(event)
+      for (const listener of listeners.splice(0)) listener()
+    })
+    const committed = async (count: number): Promise<void> => {
+      while (collector.records.length < count) {
+        if (handle.status === 'failed') await handle.result
+        await new Promise<void>((resolve) => void listeners.push(resolve))
+      }
+    }
+    return { handle, collector, events, committed }
+  }
+
+  /** Reads a bounded source to its end. */
+  async read<T>(source: Source<T>, options: RunOptions = {}): Promise<readonly T[]> {
+    const { handle, collector } = this.start(source, await this.folder(), options)
+    await handle.result
+    return collector.records
+  }
+
+  async remove(): Promise<void> {
+    for (const folder of this.folders.splice(0)) await rm(folder, { recursive: true, force: true })
+  }
+}
