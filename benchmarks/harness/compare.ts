@@ -2,7 +2,10 @@ import { spread } from './statistics.ts'
 
 /** What one run of a subject gave. */
 export interface RunResult {
+  /** From the first record to the last, where that is known; else of the whole process. What rates and ratios are made of. */
   readonly seconds: number
+  /** Of the whole process, where that is something else. */
+  readonly processSeconds?: number
   readonly cpuSeconds: number
   readonly peakRssMegabytes: number
 }
@@ -66,9 +69,12 @@ function describe(results: readonly RunResult[], units: Comparison['units']): st
     return `${times} ms, ${cpu} ms of CPU, ${memory}`
   }
   const rates = spread(results.map((result) => units.count / result.seconds / 1e6))
+  const processes = results.flatMap(({ processSeconds }) => processSeconds ?? [])
+  const whole =
+    processes.length === 0 ? '' : ` (whole process ${spread(processes.map((seconds) => units.count / seconds / 1e6))})`
   const cpu = spread(
     results.map((result) => (result.cpuSeconds * 1e9) / units.count),
     0,
   )
-  return `${rates} M ${units.name}/s, ${cpu} ns of CPU each, ${memory}`
+  return `${rates} M ${units.name}/s${whole}, ${cpu} ns of CPU each, ${memory}`
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { RunResult, Subject } from './compare.ts'
@@ -24,10 +24,11 @@ export interface TidemarkRun {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** Runs a job file as users do; the time is that of the whole process. */
+/** Runs a job file as users do; the time is that from the first record to the last where the job file holds a stopwatch (stopwatch.ts), else that of the whole process. */
 export async function runTidemark(options: TidemarkRun): Promise<RunResult> {
   const { job, parallelism, workers, checkpointInterval, counted, jobArguments = [], env = {} } = options
   const checkpoints = await mkdtemp(join(tmpdir(), 'bench-checkpoints-'))
+  const times = await mkdtemp(join(tmpdir(), 'bench-times-'))
   try {
     const own = [
       '--parallelism',
@@ -49,13 +50,28 @@ export async function runTidemark(options: TidemarkRun): Promise<RunResult> {
       '--',
       ...jobArguments,
     ]
-    const measured = await measure({ argv, env })
+    const measured = await measure({ argv, env: { ...env, STOPWATCH_DIRECTORY: times } })
     const actual = countedBy(measured.stdout)
     if (actual !== counted) throw new Error(`${job} counted ${actual} records, not ${counted}`)
-    return { ...measured, seconds: measured.wallSeconds }
+    const seconds = await secondsBetweenRecords(times)
+    if (seconds === null) return { ...measured, seconds: measured.wallSeconds }
+    return { ...measured, seconds, processSeconds: measured.wallSeconds }
   } finally {
     await rm(checkpoints, { recursive: true, force: true })
+    await rm(times, { recursive: true, force: true })
   }
+}
+
+/** From the first record of any thread to the last of any. */
+async function secondsBetweenRecords(directory: string): Promise<number | null> {
+  const firsts: number[] = []
+  const lasts: number[] = []
+  for (const file of await readdir(directory)) {
+    const [first = 0, last = 0] = (await readFile(join(directory, file), 'utf8')).trim().split(' ').map(Number)
+    if (first > 0) firsts.push(first)
+    if (last > 0) lasts.push(last)
+  }
+  return lasts.length === 0 ? null : (Math.max(...lasts) - Math.min(...firsts)) / 1e9
 }
 
 interface ResultEvent {

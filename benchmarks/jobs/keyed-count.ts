@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { defineJob, forEachSink, generate } from 'tidemark'
+import { ended, started } from '../harness/stopwatch.ts'
 
 export default defineJob('keyed-count', (job) => {
   const { records, keys } = parseArgs({
@@ -14,12 +15,18 @@ export default defineJob('keyed-count', (job) => {
   job
     .source(
       'numbers',
-      generate({ count: Number(records), create: (index) => (Math.imul(index, 0x9e3779b1) >>> 0) % total }),
+      generate({
+        count: Number(records),
+        create: (index) => {
+          started()
+          return (Math.imul(index, 0x9e3779b1) >>> 0) % total
+        },
+      }),
     )
     .keyBy((key) => key)
     .runningCount('counts')
     .to(
       'nowhere',
-      forEachSink(() => {}),
+      forEachSink(() => ended()),
     )
 })

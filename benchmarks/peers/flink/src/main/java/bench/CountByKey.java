@@ -16,12 +16,14 @@ final class CountByKey<K> extends KeyedProcessFunction<K, K, Tuple2<K, Long>> {
   private transient ValueState<Long> count;
   private transient LongCounter counted;
   private transient Tuple2<K, Long> result;
+  private transient LastRecord last;
 
   @Override
   public void open(OpenContext context) {
     count = getRuntimeContext().getState(new ValueStateDescriptor<>("count", Types.LONG));
     counted = getRuntimeContext().getLongCounter(COUNTED);
     result = new Tuple2<>();
+    last = new LastRecord();
   }
 
   @Override
@@ -33,10 +35,11 @@ final class CountByKey<K> extends KeyedProcessFunction<K, K, Tuple2<K, Long>> {
     result.f0 = key;
     result.f1 = after;
     out.collect(result);
+    last.record();
   }
 
   @Override
   public void close() {
-    Stopwatch.last();
+    last.close();
   }
 }

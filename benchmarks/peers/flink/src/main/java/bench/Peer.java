@@ -14,6 +14,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  * of these prints one line of JSON.
  *
  * <pre>java … bench.Peer --workload keyed-count --records 20000000 --keys 1000 --parallelism 2 --checkpoints DIRECTORY
+ * java … bench.Peer --workload exchange --records 20000000 --keys 1000 --parallelism 2 --checkpoints DIRECTORY
  * java … bench.Peer --workload word-count --input words.txt --parallelism 2 --checkpoints DIRECTORY</pre>
  */
 public final class Peer {
@@ -32,9 +33,12 @@ public final class Peer {
       StreamExecutionEnvironment environment =
           StreamExecutionEnvironment.getExecutionEnvironment(configuration(parallelism, checkpoints));
       if (options.get("workload").equals("word-count")) Workloads.wordCount(environment, options.get("input"));
-      else
-        Workloads.keyedCount(
-            environment, Long.parseLong(options.get("records")), Integer.parseInt(options.get("keys")));
+      else {
+        long records = Long.parseLong(options.get("records"));
+        int keys = Integer.parseInt(options.get("keys"));
+        if (options.get("workload").equals("exchange")) Workloads.exchange(environment, records, keys);
+        else Workloads.keyedCount(environment, records, keys);
+      }
       long cpuBefore = system.getProcessCpuTime();
       long counted = environment.execute().getAccumulatorResult(CountByKey.COUNTED);
       double cpuSeconds = (system.getProcessCpuTime() - cpuBefore) / 1e9;

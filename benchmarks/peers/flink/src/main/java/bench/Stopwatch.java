@@ -2,7 +2,10 @@ package bench;
 
 import java.util.concurrent.atomic.AtomicLong;
 
-/** From the first record to the last, over all tasks of the process. Leaves out what a start of a job costs. */
+/**
+ * From the first record to the last, over all tasks of the process. Leaves out what a start of a job costs, and the
+ * last checkpoint, which a task waits for before it closes.
+ */
 final class Stopwatch {
   private static final AtomicLong FIRST = new AtomicLong();
   private static final AtomicLong LAST = new AtomicLong();
@@ -18,8 +21,9 @@ final class Stopwatch {
     FIRST.accumulateAndGet(System.nanoTime(), Math::min);
   }
 
-  static void last() {
-    LAST.accumulateAndGet(System.nanoTime(), Math::max);
+  /** {@code nanoTime}: when a task had its last record. */
+  static void last(long nanoTime) {
+    LAST.accumulateAndGet(nanoTime, Math::max);
   }
 
   static double seconds() {

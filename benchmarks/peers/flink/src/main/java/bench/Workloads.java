@@ -6,6 +6,7 @@ import org.apache.flink.api.common.functions.RichFlatMapFunction;
 import org.apache.flink.api.common.functions.RichMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
 import org.apache.flink.connector.file.src.FileSource;
 import org.apache.flink.connector.file.src.reader.TextLineInputFormat;
@@ -24,6 +25,18 @@ final class Workloads {
     count(
         environment.fromSource(numbers, WatermarkStrategy.noWatermarks(), "numbers").map(new ToKey(keys)).returns(Types.INT),
         Types.INT);
+  }
+
+  static void exchange(StreamExecutionEnvironment environment, long records, int keys) {
+    NumberSequenceSource numbers = new NumberSequenceSource(0, records - 1);
+    environment
+        .fromSource(numbers, WatermarkStrategy.noWatermarks(), "numbers")
+        .map(new ToReading(keys))
+        .returns(Types.TUPLE(Types.STRING, Types.LONG))
+        .keyBy(reading -> reading.f0, Types.STRING)
+        .process(new SumByKey())
+        .returns(Types.TUPLE(Types.STRING, Types.LONG))
+        .sinkTo(new DiscardingSink<>());
   }
 
   static void wordCount(StreamExecutionEnvironment environment, String input) {
@@ -61,6 +74,35 @@ final class Workloads {
       if (!hasStarted) Stopwatch.first();
       hasStarted = true;
       return (int) (Integer.toUnsignedLong(index.intValue() * 0x9e3779b1) % keys);
+    }
+  }
+
+  private static final class ToReading extends RichMapFunction<Long, Tuple2<String, Long>> {
+    private final int keys;
+    private transient boolean hasStarted;
+    private transient String[] names;
+    private transient Tuple2<String, Long> reading;
+
+    ToReading(int keys) {
+      this.keys = keys;
+    }
+
+    @Override
+    public void open(OpenContext context) {
+      hasStarted = false;
+      reading = new Tuple2<>();
+      names = new String[keys];
+      for (int index = 0; index < keys; index++) names[index] = "key-" + index;
+    }
+
+    @Override
+    public Tuple2<String, Long> map(Long index) {
+      if (!hasStarted) Stopwatch.first();
+      hasStarted = true;
+      long random = Integer.toUnsignedLong(index.intValue() * 0x9e3779b1);
+      reading.f0 = names[(int) (random % keys)];
+      reading.f1 = random & 0xff;
+      return reading;
     }
   }
 
