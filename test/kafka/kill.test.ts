@@ -149,7 +149,7 @@ describeWithBroker('Kafka to Kafka in a process that is killed', () => {
         while (!isOver()) {
           await job.told('checkpoint-completed', ++checkpoints)
           if (fed < RECORDS) await feed(share / 8)
-          if ((await Promise.race([job.ended.then(() => true), delay(0, false)])) === true) break
+          if (await Promise.race([job.ended.then(() => true), delay(0, false)])) break
         }
         const { signal, stderr } = await job.ended
         const started = job.events.find((event) => event.kind === 'started')
