@@ -1,7 +1,8 @@
+import { makeDurableDirectory } from '../../core/durable-directory.ts'
 import { TidemarkError } from '../../core/errors.ts'
 import type { FileStat } from '../../core/file-system.ts'
 import type { Committable, CommitResult, Committer, CommitterContext, StartKind } from '../../core/sink.ts'
-import { decideClaim, makeDurableDirectory, readFacts, writeOwner } from './output-claim.ts'
+import { decideClaim, readFacts, writeOwner } from './output-claim.ts'
 import { isPlainName, type OutputDirectory } from './output-directory.ts'
 
 /** What a committable of a file sink names: files by their names inside the sink's directory, so that the directory may be moved. */

@@ -1,17 +1,11 @@
 import { isAbsolute, posix } from 'node:path'
+import { makeDurableDirectory } from '../../core/durable-directory.ts'
 import { assert, isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem, FileWriter } from '../../core/file-system.ts'
 import { type Attempt, attempt, type CheckpointId, type Epoch, type RunId, type TaskId } from '../../core/ids.ts'
 import type { CheckpointFile, Manifest, StateHandle } from '../../core/manifest.ts'
 import { refuseIfFenced } from '../job/job-record.ts'
-import {
-  absolutePath,
-  ignoreFailure,
-  makeDurableDirectory,
-  readWholeFile,
-  storageFailed,
-  writeNewFile,
-} from '../storage/durable-files.ts'
+import { absolutePath, ignoreFailure, readWholeFile, storageFailed, writeNewFile } from '../storage/durable-files.ts'
 import { corrupt } from '../storage/framed-json.ts'
 import {
   checkpointDirectory,

@@ -23,6 +23,17 @@ describe('the directory of a job', () => {
     }
   })
 
+  it('is durable with all directories above it, also when somebody had made them and not synced them', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = new MemoryFileSystem()
+      // As the job master does to find the place of the lock.
+      await disk.makeDirectory(SAMPLE_DIRECTORY)
+      await (await open(disk)).startRun({ kind: 'new', from: null })
+      disk.crash(new SeededRandom(seed))
+      expect((await open(disk)).previous?.status).toBe('running')
+    }
+  })
+
   it('makes durable what a start that was killed at any operation has left', async () => {
     let isKilled = true
     for (let index = 0; isKilled; index++) {

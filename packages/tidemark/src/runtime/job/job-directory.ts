@@ -1,14 +1,9 @@
 import { assert, TidemarkError } from '../../core/errors.ts'
 import type { Random } from '../../core/clock.ts'
+import { makeDurableDirectory } from '../../core/durable-directory.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Epoch, epoch, type RunId, runId } from '../../core/ids.ts'
-import {
-  absolutePath,
-  ignoreFailure,
-  makeDurableDirectory,
-  storageFailed,
-  writeNewFile,
-} from '../storage/durable-files.ts'
+import { absolutePath, ignoreFailure, storageFailed, writeNewFile } from '../storage/durable-files.ts'
 import {
   encodeJobRecord,
   JOB_RECORD_NAME,

@@ -1,4 +1,4 @@
-import { posix, resolve, sep } from 'node:path'
+import { resolve, sep } from 'node:path'
 import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 
@@ -6,36 +6,6 @@ import type { FileSystem } from '../../core/file-system.ts'
 export function absolutePath(path: string): string {
   const absolute = resolve(path)
   return sep === '/' ? absolute : absolute.replaceAll(sep, '/')
-}
-
-/**
- * Creates a directory so that it survives a crash with all its parents: top down, each name synced before the next is created. Then
- * only the deepest one that exists can be left unsynced by a killed process, which is why its name is synced as well.
- */
-export async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
-  const missing: string[] = []
-  let deepest = path
-  while ((await files.stat(deepest)) === null && posix.dirname(deepest) !== deepest) {
-    missing.unshift(deepest)
-    deepest = posix.dirname(deepest)
-  }
-  await syncParent(files, deepest)
-  for (const directory of missing) {
-    await files.makeDirectory(directory)
-    await files.syncDirectory(posix.dirname(directory))
-  }
-}
-
-/** The directory above one that exists may be closed to us; then we have not created it either. */
-async function syncParent(files: FileSystem, path: string): Promise<void> {
-  const parent = posix.dirname(path)
-  if (parent === path) return
-  try {
-    await files.syncDirectory(parent)
-  } catch (error) {
-    const code = errorCode(error)
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
-  }
 }
 
 /**

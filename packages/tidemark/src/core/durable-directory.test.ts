@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryFileSystem } from '../../testing/simulator/memory-file-system.ts'
-import { SeededRandom } from '../../testing/simulator/seeded-random.ts'
-import { makeDurableDirectory } from './output-claim.ts'
+import { MemoryFileSystem } from '../testing/simulator/memory-file-system.ts'
+import { SeededRandom } from '../testing/simulator/seeded-random.ts'
+import { makeDurableDirectory } from './durable-directory.ts'
 
-describe('making an output directory durable', () => {
+describe('making a directory durable', () => {
   it('also syncs what a process had made that died before it could', async () => {
     for (let seed = 0; seed < 50; seed++) {
       const disk = new MemoryFileSystem()
