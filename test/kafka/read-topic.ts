@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { BrokerAddress } from './broker.ts'
-import { javaClassPath } from './java-kit.ts'
+import { javaKit } from './java-kit.ts'
 
 export interface ReadRecord {
   readonly partition: number
@@ -34,7 +34,7 @@ async function readTopic(broker: BrokerAddress, topic: string, isolation: string
     'java',
     ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=OFF'].concat([
       '-cp',
-      await javaClassPath(),
+      (await javaKit()).classPath,
       'KafkaTestTools',
       'read',
       broker.plainBootstrap,
