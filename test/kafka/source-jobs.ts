@@ -18,7 +18,7 @@ export interface ReadingJob<T> {
   readonly collector: Collector<T>
   readonly events: readonly JobEvent[]
   /** Waits until so many records are committed. */
-  committed(count: number): Promise<void>
+  readonly committed: (count: number) => Promise<void>
 }
 
 export class SourceJobs {
@@ -35,7 +35,7 @@ export class SourceJobs {
     const events: JobEvent[] = []
     const listeners: (() => void)[] = []
     const handle = run(
-      defineJob('reading', (job) => void job.source('topic', source).to('out', collector)),
+      defineJob('reading', (job) => job.source('topic', source).to('out', collector)),
       {
         checkpointDir: folder,
         checkpointInterval: '100ms',

@@ -173,7 +173,6 @@ describeWithBroker('a Kafka source whose broker is killed', () => {
   test('goes on where it was when the broker is there again, without a restart of the job', async () => {
     const client = openClient(broker.bootstrap)
     const topic = await newTopic(client, 'killed', 2)
-    const numbers = (from: number): readonly string[] => Array.from({ length: 500 }, (_, index) => String(from + index))
     for (const partition of [0, 1]) await produce(client, topic, numbers(partition * 10_000), { partition })
     const source = kafka({ brokers: broker.bootstrap }).topic(topic, { value: text() })
     const job = jobs.start(source, await jobs.folder())
@@ -226,6 +225,10 @@ describeWithBroker('a Kafka source of a broker with TLS and SCRAM', () => {
     })
   })
 })
+
+function numbers(from: number): readonly string[] {
+  return Array.from({ length: 500 }, (_, index) => String(from + index))
+}
 
 function checkpoints<T>({ handle, events }: ReadingJob<T>, count: number): Promise<void> {
   return new Promise((resolve) => {

@@ -47,11 +47,10 @@ export class ChunkCursor {
     const { partition, endOffset } = this.chunk!
     while (records.nextBatch()) {
       if (decoding.needsPreparation) this.ahead.nextBatch()
-      const { batch } = records
-      if (!this.isHidden(batch)) return decoding.needsPreparation ? this.prepare(partition) : true
-      partition.position = Math.max(partition.position, batch.lastOffset + 1)
+      if (!this.isHidden(records.batch)) return decoding.needsPreparation ? this.prepare(partition) : true
     }
-    partition.position = Math.max(partition.position, endOffset)
+    // Over markers, aborted transactions, and what compaction took away.
+    partition.position = endOffset
     return false
   }
 

@@ -6,7 +6,7 @@ import { text } from '../codecs/text.ts'
 import { kafkaThrough } from '../kafka.ts'
 import type { BadRecord, TopicOptions, TopicSelection } from '../options.ts'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
-import { encodePlainBatch } from '../testing/plain-batch.ts'
+import { encodePlainBatch, type PlainBatch } from '../testing/plain-batch.ts'
 import { SourceKit, type SourceKitCheckpoint } from '../testing/source-kit.ts'
 import { TurnClock } from '../testing/turn-clock.ts'
 
@@ -153,6 +153,14 @@ describe('transactions', () => {
     expect(kit.records).toEqual(['first', 'second'])
     // Behind the marker, too.
     expect(kit.snapshot().splits.find(({ id }) => id.startsWith('orders[0]'))).toMatchObject({ offset: 3 })
+  })
+
+  it('and what compaction took away are behind the position of a snapshot where nothing follows', async () => {
+    const gap = { ...plainBatch(-1n, ['kept'], 0), lastOffsetDelta: 9 }
+    cluster.log('orders', 0).append(encodePlainBatch(gap))
+    const kit = await run({})
+    expect(kit.records).toEqual(['kept'])
+    expect(kit.snapshot().splits.find(({ id }) => id.startsWith('orders[0]'))).toMatchObject({ offset: 10 })
   })
 
   it('are seen whatever becomes of them by a source that asks for it', async () => {
@@ -309,6 +317,41 @@ describe('a position that is not there any more', () => {
     const again = await run({ onOutOfRange }, { restored: after })
     expect(again.records).toEqual(['e'])
   })
+
+  it.each([
+    ['the beginning of the log has passed it', 'earliest', ['a', 'b', 'd', 'e']],
+    ['the beginning of the log has passed it', 'latest', ['a', 'b', 'e']],
+    ['the log was cut off before it', 'earliest', ['a', 'b', 'x', 'e']],
+  ] as const)(
+    'is that of the next fetch where %s: what was fetched comes first (%s)',
+    async (what, onOutOfRange, expected) => {
+      cluster.createTopic('ahead', 1)
+      cluster.append('ahead', 0, [{ value: 'a' }, { value: 'b' }])
+      const held: (() => void)[] = []
+      let fetches = 0
+      cluster.faults = ({ operation }) => {
+        if (operation !== 'fetch' || fetches++ !== 1) return null
+        return { kind: 'held', until: new Promise<void>((resolve) => void held.push(resolve)) }
+      }
+      const kit = await run({ onOutOfRange }, { isPaused: true }, 'ahead')
+      kit.poll(0, 1)
+      const log = cluster.log('ahead', 0)
+      if (what.startsWith('the log')) {
+        log.truncate(0)
+        cluster.append('ahead', 0, [{ value: 'x' }])
+      } else {
+        for (const value of ['c', 'd']) cluster.append('ahead', 0, [{ value }])
+        log.deleteBefore(3)
+      }
+      held[0]!()
+      await kit.settle()
+      expect(kit.snapshot().splits).toMatchObject([{ offset: 1 }])
+      cluster.append('ahead', 0, [{ value: 'e' }])
+      kit.isPaused = false
+      await kit.settle()
+      expect(kit.records).toEqual(expected)
+    },
+  )
 
   it('behind the end fails the source, too', async () => {
     const split = { ...restored.splits.find(({ id }) => id.startsWith('orders[0]'))!, offset: 100 }
@@ -601,10 +644,14 @@ function textOf(bytes: Uint8Array | null): string {
 function batch(producerId: bigint, values: readonly string[]): Uint8Array {
   const sequence = sequences.get(producerId) ?? 0
   sequences.set(producerId, sequence + values.length)
-  return encodePlainBatch({
+  return encodePlainBatch(plainBatch(producerId, values, sequence))
+}
+
+function plainBatch(producerId: bigint, values: readonly string[], baseSequence: number): PlainBatch {
+  return {
     producerId,
     producerEpoch: producerId < 0n ? -1 : 0,
-    baseSequence: producerId < 0n ? -1 : sequence,
+    baseSequence: producerId < 0n ? -1 : baseSequence,
     isTransactional: producerId >= 0n,
     isControl: false,
     lastOffsetDelta: values.length - 1,
@@ -615,7 +662,7 @@ function batch(producerId: bigint, values: readonly string[]): Uint8Array {
       timestampMs: 0,
       offsetDelta,
     })),
-  })
+  }
 }
 
 function unused(): never {

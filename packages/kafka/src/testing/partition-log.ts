@@ -95,6 +95,12 @@ export class PartitionLog {
     this.store(bytes, readBatchFacts(bytes)!, null)
   }
 
+  /** Loses everything from this offset on, as an unclean election of a leader does. */
+  truncate(offset: number): void {
+    this.batches = this.batches.filter(({ baseOffset }) => baseOffset < offset)
+    this.end = offset
+  }
+
   /** Turns a bit of the batch that holds this offset. */
   damage(offset: number): void {
     const batch = this.batches.find(({ lastOffset }) => lastOffset >= offset)
