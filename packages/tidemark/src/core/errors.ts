@@ -96,9 +96,19 @@ export function isTidemarkError(error: unknown): error is TidemarkError {
   )
 }
 
+/** Marks our own bugs, also those of another copy of the package. Other libraries have errors of the same name, which are the user's. */
+const BUG = Symbol.for('tidemark.bug')
+
 /** Our own bug: stops everything. Never for what a user or the world can cause. */
 export class AssertionError extends Error {
   override readonly name = 'AssertionError'
+  readonly [BUG] = true
+}
+
+/** The error is a bug of ours, or was caused by one: it would happen again, and state may be wrong. */
+export function isOurBug(error: unknown, depth = 0): boolean {
+  if (!(error instanceof Error) || depth > 8) return false
+  return BUG in error || isOurBug(error.cause, depth + 1)
 }
 
 export function assert(condition: unknown, message: string): asserts condition {
@@ -118,6 +128,8 @@ export interface ErrorInfo {
   readonly action?: string
   readonly context?: ErrorContext
   readonly stack?: string
+  /** Our own bug. */
+  readonly isBug?: true
   readonly cause?: ErrorInfo
 }
 
@@ -130,6 +142,7 @@ export function toErrorInfo(error: unknown, depth = 0): ErrorInfo {
     ...(isTidemarkError(error) ? { code: error.code, context: error.context } : {}),
     ...(isTidemarkError(error) && error.action !== undefined ? { action: error.action } : {}),
     ...(error.stack === undefined ? {} : { stack: error.stack }),
+    ...(BUG in error ? { isBug: true as const } : {}),
     ...(cause === undefined ? {} : { cause }),
   }
 }
@@ -145,6 +158,7 @@ export function fromErrorInfo(info: ErrorInfo): Error {
           ...(cause === undefined ? {} : { cause }),
         })
   if (info.code === undefined) error.name = info.name
+  if (info.isBug === true) Object.defineProperty(error, BUG, { value: true })
   if (info.stack !== undefined) error.stack = info.stack
   return error
 }

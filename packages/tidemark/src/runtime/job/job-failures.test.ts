@@ -1,8 +1,10 @@
+import nodeAssert from 'node:assert/strict'
 import { describe, expect, it } from 'vitest'
 import { defineJob } from '../../api/define-job.ts'
 import { output } from '../../api/output.ts'
 import { resource, secret } from '../../api/resource.ts'
 import { value } from '../../api/state.ts'
+import { assert } from '../../core/errors.ts'
 import type { DeadLetter } from '../../core/job.ts'
 import type { RestartStrategy } from '../../core/options.ts'
 import { SINK, type Sink } from '../../core/sink.ts'
@@ -132,6 +134,20 @@ describe('restart strategies', () => {
     const { bench } = await delays({ kind: 'fixed-delay', attempts: 3, delay: 1 })
     const messages = bench.all('attempt-failed').map(({ error }) => error.message)
     expect(messages.map((message) => message.includes('likely poison'))).toEqual([false, false, true, true])
+  })
+
+  it.each([
+    ['are asked when an assertion of the user fails', (message: string) => nodeAssert.fail(message), 2],
+    ['are not asked when one of ours fails: it would again', (message: string) => assert(false, message), 0],
+  ] as const)('%s', async (_, fail, restarts) => {
+    const bench = new JobBench()
+    const { sink } = watchedSink<number>()
+    const master = bench.start(
+      checking(pushed(1), sink, () => fail('on purpose')),
+      { restartStrategy: { kind: 'fixed-delay', attempts: 2, delay: 1 } },
+    )
+    await expect(bench.drive(master.result)).rejects.toThrow(/on purpose/)
+    expect(bench.all('attempt-failed').filter(({ restartInMs }) => restartInMs !== null)).toHaveLength(restarts)
   })
 
   it('restarts from the newest checkpoint, with nothing lost and nothing doubled', async () => {

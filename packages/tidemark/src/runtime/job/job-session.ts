@@ -1,5 +1,5 @@
 import { ByteBufferReader } from '../../core/byte-buffer-reader.ts'
-import { isTidemarkError, TidemarkError, toErrorInfo } from '../../core/errors.ts'
+import { isOurBug, isTidemarkError, TidemarkError, toErrorInfo } from '../../core/errors.ts'
 import {
   type Attempt as AttemptNumber,
   attempt as attemptNumber,
@@ -384,11 +384,6 @@ export class JobSession {
       // As above.
     }
   }
-}
-
-/** A failed assertion would fail again, and state may be wrong. */
-function isOurBug(error: Error): boolean {
-  return error.name === 'AssertionError' || (error.cause instanceof Error && isOurBug(error.cause))
 }
 
 const NO_RESTORES: ReadonlyMap<TaskId, TaskRestore> = new Map()

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import { ByteBuffer } from '../../core/byte-buffer.ts'
-import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
+import { isOurBug, isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Attempt, type CheckpointId, type OperatorId, taskId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
@@ -102,7 +102,7 @@ export class SourceEnumerators {
 
 /** What the world does wrong is told with the source it happened to. */
 function sourceFailed(operator: OperatorId, error: unknown): Error {
-  if (error instanceof Error && (isTidemarkError(error) || error.name === 'AssertionError')) return error
+  if (error instanceof Error && (isTidemarkError(error) || isOurBug(error))) return error
   const reason = error instanceof Error ? error.message : String(error)
   return new TidemarkError('SOURCE_FAILED', `source ${operator} could not find what to read: ${reason}`, {
     context: { operator },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryFileSystem } from '../testing/simulator/memory-file-system.ts'
-import { SeededRandom } from '../testing/simulator/seeded-random.ts'
-import { makeDurableDirectory } from './durable-directory.ts'
+import { makeDurableDirectory } from '../../core/durable-directory.ts'
+import { MemoryFileSystem } from '../../testing/simulator/memory-file-system.ts'
+import { SeededRandom } from '../../testing/simulator/seeded-random.ts'
 
 describe('making a directory durable', () => {
   it('also syncs what a process had made that died before it could', async () => {
