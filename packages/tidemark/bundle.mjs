@@ -15,7 +15,7 @@ const { outputFiles } = await build({
     connector: 'src/connector.ts',
     testing: 'src/testing/index.ts',
     cli: 'src/cli/main.ts',
-    'worker-main': 'src/runtime/worker/worker-main.ts',
+    'worker-start': 'src/runtime/worker/worker-start.ts',
   },
   outdir: output,
   bundle: true,

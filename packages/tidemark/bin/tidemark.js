@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { statSync } from 'node:fs'
+import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const bundled = new URL('../dist/bundled/cli.js', import.meta.url)
@@ -18,6 +19,8 @@ function newestProgram() {
   return writtenAt(compiled) > 0 ? compiled : null
 }
 
+// Node 22.1 and later keep what was compiled, in the place that NODE_COMPILE_CACHE names or in the system's temporary folder.
+module.enableCompileCache?.()
 // So that stack traces show the lines of the user's own files.
 process.setSourceMapsEnabled(true)
 

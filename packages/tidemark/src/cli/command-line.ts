@@ -37,10 +37,12 @@ export type HelpTopic = 'all' | 'run' | 'build'
 export type Command =
   | RunCommand
   | BuildCommand
+  /** Done by the connector, which knows its own arguments. */
+  | { readonly kind: 'kafka'; readonly argv: readonly string[] }
   | { readonly kind: 'help'; readonly topic: HelpTopic }
   | { readonly kind: 'version' }
 
-const COMMANDS = ['run', 'build', 'help', 'version'] as const
+const COMMANDS = ['run', 'build', 'kafka', 'help', 'version'] as const
 
 /** What a command line asks for; `INVALID_OPTION` when it cannot be understood. Reads nothing but its arguments. */
 export function parseCommandLine(argv: readonly string[]): Command {
@@ -60,6 +62,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
       return parseRun(rest)
     case 'build':
       return parseBuild(rest)
+    case 'kafka':
+      return { kind: 'kafka', argv: rest }
     default:
       throw unknownCommand(first)
   }

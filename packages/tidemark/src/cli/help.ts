@@ -11,6 +11,7 @@ Usage: tidemark <command>
 Commands:
   run JOB.ts      Run a job; after a crash the same command goes on, exactly once.
   build JOB.ts    Write a job as one module that runs elsewhere, without its sources.
+  kafka …         List, commit or abort transactions of Kafka sinks (needs @tidemark/kafka).
   help [COMMAND]  Show this, or the options of a command.
   version         Show the version.
 `

@@ -15,6 +15,7 @@ import type {
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import { main } from './main.ts'
 import { quote, resumeCommand } from './resume-command.ts'
+import { runCommand } from './run-command.ts'
 import { MemoryHost } from './testing/memory-host.ts'
 
 const checkpoint: CheckpointSummary = {
@@ -109,7 +110,7 @@ async function start(
         return job
       },
     }
-    const code = main(host, () => Promise.resolve(engine))
+    const code = main(host, (command) => runCommand(command, host, engine))
     code.catch(reject)
   })
 }
@@ -279,7 +280,7 @@ describe('signals', () => {
     const unloadable = new FakeJob()
     const load = () => unloadable.result.then(() => ({ job: plainJob, warnings: [] }))
     const engine = { ownPackage: '/tidemark', load, run: () => new FakeJob() }
-    const code = main(host, () => Promise.resolve(engine))
+    const code = main(host, (command) => runCommand(command, host, engine))
     await new Promise((resolve) => setImmediate(resolve))
     await new Promise((resolve) => setImmediate(resolve))
     host.signal('SIGINT', 0)

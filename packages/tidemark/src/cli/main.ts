@@ -1,27 +1,28 @@
 import { isTidemarkError } from '../core/errors.ts'
-import type { JobDefinition } from '../core/job.ts'
-import type { ExecutionOptions } from '../core/options.ts'
-import type { JobBundle } from '../runtime/bundle/contract.ts'
-import { type HelpTopic, parseCommandLine } from './command-line.ts'
+import { type HelpTopic, parseCommandLine, type RunCommand } from './command-line.ts'
 import { EXIT, exitCodeOfError } from './exit-codes.ts'
 import type { Host } from './host.ts'
 import { leave, nodeHost } from './node-host.ts'
-import type { Engine } from './run-command.ts'
 
 /** Does what the command line says and gives the exit code. What a command needs is loaded only then: `--version` answers at once. */
-export async function main(host: Host, loadEngine: (execution: ExecutionOptions) => Promise<Engine>): Promise<number> {
+export async function main(host: Host, run: (command: RunCommand, host: Host) => Promise<number>): Promise<number> {
   try {
     const command = parseCommandLine(host.argv)
-    if (command.kind === 'run') {
-      const [engine, { runCommand }] = await Promise.all([loadEngine(command.execution), import('./run-command.ts')])
-      return await runCommand(command, host, engine)
-    }
+    if (command.kind === 'run') return await run(command, host)
     if (command.kind === 'build') {
       const [{ buildCommand }, { buildJob }] = await Promise.all([
         import('./build-command.ts'),
         import('../runtime/bundle/build-job.ts'),
       ])
       return await buildCommand(command, host, buildJob)
+    }
+    if (command.kind === 'kafka') {
+      const [{ kafkaCommand }, { systemClock }, { NodeFileSystem }] = await Promise.all([
+        import('./kafka-command.ts'),
+        import('../runtime/job/system-clock.ts'),
+        import('../runtime/storage/node-file-system.ts'),
+      ])
+      return await kafkaCommand(command.argv, host, systemClock, new NodeFileSystem())
     }
     host.stdout.write(command.kind === 'version' ? await version() : await help(command.topic))
     return EXIT.finished
@@ -42,32 +43,15 @@ async function help(topic: HelpTopic): Promise<string> {
   return topic === 'run' ? runHelp() : topic === 'build' ? buildHelp() : generalHelp()
 }
 
-async function loadEngine(execution: ExecutionOptions): Promise<Engine> {
+/** Threads first: they start while all the rest is loaded. */
+async function runWith(command: RunCommand, host: Host): Promise<number> {
   const { startThreadsAhead } = await import('./threads-ahead.ts')
-  // First: they start while all the rest is loaded.
-  const threads = startThreadsAhead(execution)
-  const [{ bundleJob }, { loadJob }, { OWN_PACKAGE }, { runModule }] = await Promise.all([
-    import('../runtime/bundle/bundle-job.ts'),
-    import('../runtime/bundle/load-job.ts'),
-    import('../runtime/bundle/own-package.ts'),
-    import('../runtime/job/run.ts'),
-  ])
-  const bundles = new WeakMap<JobDefinition, JobBundle>()
-  return {
-    async load(file) {
-      const bundle = await bundleJob(file)
-      threads.loadAhead(bundle)
-      const job = await loadJob(bundle)
-      bundles.set(job, bundle)
-      return { job, warnings: bundle.warnings }
-    },
-    // Workers load the very bytes that were loaded here.
-    run: (job, options) => runModule(job, options, async () => bundles.get(job)!, threads),
-    ownPackage: OWN_PACKAGE,
-  }
+  const threads = startThreadsAhead(command.execution)
+  const { nodeEngine, runCommand } = await import('./run.ts')
+  return runCommand(command, host, nodeEngine(threads))
 }
 
 /** What `bin/tidemark.js` calls. */
 export async function start(): Promise<void> {
-  leave(await main(nodeHost(), loadEngine))
+  leave(await main(nodeHost(), runWith))
 }

@@ -11,14 +11,14 @@ export interface WorkerData {
 }
 
 export interface SpawnOptions {
-  /** The built `worker-main`; beside this file by default. */
+  /** The built `worker-start`, or `worker-main`; beside this file by default. */
   readonly entry?: URL
   readonly resourceLimits?: ResourceLimits
 }
 
 /** Starts a worker thread of Node, which waits to be told what to load. It sees the environment of this thread and writes to the same streams. */
 export function spawnWorker(number: number, options: SpawnOptions = {}): WorkerThread {
-  const { entry = new URL('./worker-main.js', import.meta.url), resourceLimits } = options
+  const { entry = new URL('./worker-start.js', import.meta.url), resourceLimits } = options
   const workerData: WorkerData = { hasSourceMaps: process.sourceMapsEnabled }
   const worker = new Worker(entry, {
     workerData,
