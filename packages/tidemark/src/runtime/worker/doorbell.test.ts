@@ -216,10 +216,18 @@ describe('rings and doorbells between two workers', () => {
         consume()
       }`
     const { createRing } = await import('../channel/ring-layout.ts')
-    const records = 500_000
-    for (const [index, bytes] of [1 << 18, 1 << 14, 4096, 512].entries()) {
+    const records = 400_000
+    // Bounded by bytes, by records, and by both.
+    const sizes = [
+      { bytes: 1 << 18, capacity: 2048 },
+      { bytes: 1 << 18, capacity: 100 },
+      { bytes: 1 << 14, capacity: 1 },
+      { bytes: 4096, capacity: 1000 },
+      { bytes: 512, capacity: 2048 },
+    ]
+    for (const [index, { bytes, capacity }] of sizes.entries()) {
       const shared = {
-        ring: createRing(bytes, 2048),
+        ring: createRing(bytes, capacity),
         doorbells: [createDoorbell(1), createDoorbell(1)],
         records,
         seed: index + 1,
