@@ -1,9 +1,7 @@
-import { sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import { JOB, type JobDefinition } from '../../core/job.ts'
 import type { JobBundle } from './contract.ts'
-import { OWN_PACKAGE } from './own-package.ts'
 import { packageOf } from './package-place.ts'
 
 /** Imports a bundle and gives the job that it exports. `JOB_MODULE` when it throws or exports no job. */
@@ -54,7 +52,7 @@ function explain(message: string): { readonly what: string; readonly advice: str
 function nameOfModule(url: string): string {
   if (!url.startsWith('file:')) return url
   const path = fileURLToPath(url)
-  return path.startsWith(OWN_PACKAGE + sep) ? 'tidemark' : (packageOf(path)?.name ?? path)
+  return packageOf(path)?.name ?? path
 }
 
 /** Compiled CommonJS has its default export one level deeper. */
