@@ -1,49 +1,89 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { defineJob } from '../api/define-job.ts'
-import { fromArray } from '../connectors/from-iterable.ts'
-import { textLines } from '../connectors/files/text-lines.ts'
-import { run } from '../runtime/job/run.ts'
+import { expect, test } from 'vitest'
+import { isTidemarkError } from '../core/errors.ts'
+import { checkpointId, epoch, operatorId, runId } from '../core/ids.ts'
+import type { Manifest } from '../core/manifest.ts'
+import { encodeManifest } from '../runtime/checkpoint/manifest-codec.ts'
 import { systemClock } from '../runtime/job/system-clock.ts'
-import { NodeFileSystem } from '../runtime/storage/node-file-system.ts'
+import { MemoryFileSystem } from '../testing/simulator/memory-file-system.ts'
 import type { Host } from './host.ts'
-import { kafkaCommand } from './kafka-command.ts'
-
-let directory: string
-beforeEach(async () => void (directory = await mkdtemp(join(tmpdir(), 'tidemark-kafka-command-'))))
-afterEach(() => rm(directory, { recursive: true, force: true }))
+import { kafkaCommand, type KafkaTools } from './kafka-command.ts'
 
 function host(): Host {
-  return { directory, environment: {}, stdout: { write: () => {} }, stderr: { write: () => {} } } as unknown as Host
+  return {
+    directory: '/project',
+    environment: {},
+    stdout: { write: () => {} },
+    stderr: { write: () => {} },
+  } as unknown as Host
+}
+
+function manifest(checkpoint: number): Manifest {
+  const committable = { version: 1, data: { transactionalId: `of ${checkpoint}` } }
+  const pending = {
+    checkpoint: checkpointId(checkpoint),
+    index: 0,
+    committable,
+    operator: operatorId('out'),
+    subtask: 0,
+  }
+  return {
+    format: 'tidemark-checkpoint',
+    version: 1,
+    job: 'job',
+    run: runId('a'),
+    epoch: epoch(1),
+    checkpoint: checkpointId(checkpoint),
+    purpose: 'checkpoint',
+    triggeredAt: 1,
+    completedAt: 2,
+    topologyHash: 'h',
+    plan: { version: 1, job: 'job', operators: [], edges: [] },
+    maxParallelism: 128,
+    vertices: [],
+    enumerators: [],
+    committables: [pending],
+    isFinal: false,
+    files: [],
+  }
+}
+
+type Tool = Parameters<KafkaTools['runKafkaTool']>[0]
+
+/** Calls the command with a tool that looks at checkpoints in a directory. */
+async function seen(files: MemoryFileSystem, directory: string): Promise<unknown> {
+  let result: unknown
+  const runKafkaTool = async (tool: Tool) => {
+    expect(tool.argv).toEqual(['transactions', 'list'])
+    result = await tool.readHeld(directory)
+    return 5
+  }
+  expect(await kafkaCommand(['transactions', 'list'], host(), systemClock, files, async () => ({ runKafkaTool }))).toBe(
+    5,
+  )
+  return result
 }
 
 test('says how to install the connector where a project has none', async () => {
-  await expect(kafkaCommand(['transactions', 'list'], host(), systemClock, new NodeFileSystem())).rejects.toMatchObject(
-    {
-      code: 'INVALID_OPTION',
-      action: expect.stringContaining('npm install @tidemark/kafka') as string,
-    },
+  const error = await kafkaCommand(['transactions'], host(), systemClock, new MemoryFileSystem()).catch(
+    (reason: unknown) => reason,
   )
+  expect(isTidemarkError(error) && [error.message, error.action]).toEqual([
+    '@tidemark/kafka is not installed in /project',
+    expect.stringContaining('npm install @tidemark/kafka'),
+  ])
 })
 
-test('tells the connector what the checkpoints of a directory hold, and null where there are none', async () => {
-  const job = defineJob('held', (build) => {
-    build.source('in', fromArray(['a', 'b'])).to('out', textLines(join(directory, 'out')))
-  })
-  await run(job, { checkpointDir: join(directory, 'state'), externalizedCheckpointCleanup: 'retain-on-cancellation' })
-  const seen: unknown[] = []
-  const load = async () => ({
-    runKafkaTool: async (tool: {
-      readonly argv: readonly string[]
-      readonly readHeld: (path: string) => Promise<unknown>
-    }) => {
-      seen.push(tool.argv, await tool.readHeld('state'), await tool.readHeld('missing'))
-      return 5
-    },
-  })
-  expect(await kafkaCommand(['transactions', 'list'], host(), systemClock, new NodeFileSystem(), load)).toBe(5)
-  expect(seen[0]).toEqual(['transactions', 'list'])
-  expect(seen[2]).toBe(null)
+test('tells the connector what all checkpoints of a directory hold, null where there are none, and fails where one is damaged', async () => {
+  const files = new MemoryFileSystem()
+  expect(await seen(files, 'state')).toBe(null)
+  for (const checkpoint of [3, 4])
+    files.put(`/project/state/run-a/chk-${checkpoint}/manifest`, encodeManifest(manifest(checkpoint)))
+  expect(await seen(files, 'state')).toEqual(
+    [3, 4].map((checkpoint) => ({
+      checkpoint,
+      committable: { version: 1, data: { transactionalId: `of ${checkpoint}` } },
+    })),
+  )
+  files.put('/project/state/run-a/chk-5/manifest', 'torn')
+  await expect(seen(files, '/project/state')).rejects.toMatchObject({ code: 'CHECKPOINT_CORRUPT' })
 })

@@ -1,0 +1,1 @@
+export { type HeldTransaction, runKafkaTool, type ToolHost } from './kafka-tool.ts'
