@@ -1,6 +1,6 @@
 import { AT_LEAST_ONCE } from './at-least-once-scenarios.ts'
 import { DISTURBED } from './disturbed-scenarios.ts'
-import { BrokenRule } from './rules.ts'
+import { inScenario } from './in-scenario.ts'
 import { LeftOut, type SinkContractOptions, SinkScenario } from './sink-scenario.ts'
 import { TRANSACTIONAL } from './transactional-scenarios.ts'
 
@@ -16,21 +16,17 @@ export async function checkSinkContract<T>(options: SinkContractOptions<T>): Pro
   const played: string[] = []
   for (const [name, steps] of Object.entries(scenarios)) {
     const scenario = new SinkScenario(await options.environment(), options, isTransactional)
-    try {
-      await steps(scenario)
-      played.push(name)
-    } catch (cause) {
-      if (!(cause instanceof LeftOut)) throw inScenario(name, cause)
-    }
+    if (await inScenario(name, () => isPlayed(steps(scenario)))) played.push(name)
   }
   return played
 }
 
-/** The error with the name of the scenario in front. */
-export function inScenario(name: string, cause: unknown): Error {
-  if (cause instanceof BrokenRule) {
-    cause.message = `${name}: ${cause.message}`
-    return cause
+async function isPlayed(play: Promise<void>): Promise<boolean> {
+  try {
+    await play
+    return true
+  } catch (error) {
+    if (error instanceof LeftOut) return false
+    throw error
   }
-  return new Error(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
 }

@@ -149,7 +149,9 @@ export class SinkScenario<T> {
     await run.close()
     const leftovers = await this.environment.leftovers()
     keep('others are aborted', leftovers.length === 0, `at the end something is left: ${leftovers.join(', ')}`)
-    const alarms = this.clocks.at(-1)!.waiting
+    const clock = this.clocks.at(-1)!
+    await clock.arrive()
+    const alarms = clock.waiting
     keep('close releases', alarms === 0, `${alarms} timers are still set after everything was closed`)
   }
 

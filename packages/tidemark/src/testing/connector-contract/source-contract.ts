@@ -1,10 +1,10 @@
 import type { Random } from '../../core/clock.ts'
-import { assert } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import type { Source } from '../../core/source.ts'
-import { describeDifference } from './record-bag.ts'
-import { type SourceCheckpoint, SourceRun } from './source-run.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import type { Disturb } from './disturbance.ts'
+import { inScenario } from './in-scenario.ts'
+import { SOURCE_SCENARIOS } from './source-scenarios.ts'
+import { SourceScenario } from './source-scenario.ts'
 
 export interface SourceContractOptions<T> {
   /** A bounded source over the same input every time. */
@@ -13,68 +13,34 @@ export interface SourceContractOptions<T> {
   readonly random: Random
   /** From how many positions to replay at most. Default: 50. */
   readonly positions?: number
+  /** Records of the same group come in the order of the input: a partition, a file. Without it order is not checked. */
+  readonly orderOf?: (record: T) => string
+  /** Makes the outside system slow or failing: without it those scenarios are left out. */
+  readonly disturb?: Disturb
+  /** Names of what the source holds at this moment: connections, files. Empty once everything is closed. */
+  readonly held?: () => readonly string[]
+  /** How many records the outside system has handed out so far, for back pressure. */
+  readonly fetched?: () => number
+  /** How many of them one reader may have fetched beyond what it emitted. Default: 10,000. */
+  readonly mostAhead?: number
+  /** A source that finds input which appears while it runs, and how to make some appear: more records, new splits. `grow` returns the records that have to come because of it. */
+  readonly discovery?: () => Promise<{
+    create(): Source<T>
+    grow(): readonly T[] | Promise<readonly T[]>
+  }>
+  /** The values of secrets. Default: their names. */
+  readonly secret?: (name: string) => string
 }
 
 /**
- * Checks what every source promises, with random parallelism, poll sizes and moments; throws with what was broken. Returns the records read
- * without interruption. Where `replay` is `exact`: from every position the rest is read again, nothing lost, nothing twice, also with another parallelism.
+ * Checks what every source promises, with random parallelism, poll sizes and moments; throws with the scenario, the rule that was broken and why it matters. Returns the records read
+ * without interruption. Where `replay` is `exact`: from every position the rest is read again, nothing lost, nothing twice, in order, through any number of crashes and with another
+ * parallelism; what it rejects, too. Where the options allow: discovery, back pressure, a stalling and failing system, and that everything is released.
  */
 export async function checkSourceContract<T>(options: SourceContractOptions<T>): Promise<readonly T[]> {
-  const expected = await readAll(options, 1, undefined)
+  const scenario = new SourceScenario(options)
+  const expected = await inScenario('uninterrupted reading', () => scenario.readUninterrupted())
   if (options.create().replay === 'none') return expected
-  const most = options.positions ?? 50
-  const step = Math.max(1, Math.ceil((expected.length + 1) / most))
-  for (let position = 0; position <= expected.length; position += step) {
-    await checkReplay(options, expected, position)
-  }
+  for (const [name, steps] of Object.entries(SOURCE_SCENARIOS)) await inScenario(name, () => steps(scenario))
   return expected
-}
-
-async function checkReplay<T>(
-  options: SourceContractOptions<T>,
-  expected: readonly T[],
-  position: number,
-): Promise<void> {
-  const { random } = options
-  const parallelism = below(random, 3) + 1
-  const first = await start(options, parallelism, undefined)
-  await first.read(position, below(random, 5) + 1)
-  const before = [...first.records]
-  const checkpoint = first.snapshot()
-  assert(isSame(checkpoint, first.snapshot()), `position ${position}: a snapshot changes nothing`)
-  // What is emitted after the snapshot is lost in the crash.
-  await first.read(position + below(random, 10), below(random, 5) + 1)
-  await first.close()
-  const after = await readAll(options, below(random, 3) + 1, checkpoint)
-  const difference = describeDifference([...before, ...after], expected)
-  assert(difference === null, `position ${position}: after a restore ${difference}`)
-}
-
-async function readAll<T>(
-  options: SourceContractOptions<T>,
-  parallelism: number,
-  restored: SourceCheckpoint | undefined,
-): Promise<readonly T[]> {
-  const run = await start(options, parallelism, restored)
-  await run.read(Infinity, below(options.random, 20) + 1)
-  await run.close()
-  return run.records
-}
-
-function start<T>(
-  options: SourceContractOptions<T>,
-  parallelism: number,
-  restored: SourceCheckpoint | undefined,
-): Promise<SourceRun<T>> {
-  const { files } = options
-  const common = { source: options.create(), parallelism, clock: new VirtualClock(), files }
-  return SourceRun.start(restored === undefined ? common : { ...common, restored })
-}
-
-function isSame(left: SourceCheckpoint, right: SourceCheckpoint): boolean {
-  return describeDifference([left.enumerator, ...left.splits], [right.enumerator, ...right.splits]) === null
-}
-
-function below(random: Random, end: number): number {
-  return Math.floor(random.next() * end)
 }

@@ -6,6 +6,7 @@ const MOST_TURNS = 20_000
 const MICROTASK_TURNS = 100
 /** So that a timeout does not go off before an answer that is on its way. */
 const TURNS_PER_ALARM = 4
+const TURNS_TO_ARRIVE = 10
 
 interface Alarm {
   readonly at: number
@@ -60,6 +61,11 @@ export class VirtualClock implements Clock {
     if (!outcome.isSettled) await new Promise<void>((resolve) => void setImmediate(resolve))
     for (let turn = 0; turn < turns && !outcome.isSettled; turn++) await this.turn()
     return outcome.isSettled
+  }
+
+  /** Lets answers that are on their way arrive; time stands still. */
+  async arrive(): Promise<void> {
+    for (let turn = 0; turn < TURNS_TO_ARRIVE; turn++) await new Promise<void>((resolve) => void setImmediate(resolve))
   }
 
   /** A few turns of the event loop, in which I/O gets its chance, then the next alarm. Those who wait at the same time share it. */
