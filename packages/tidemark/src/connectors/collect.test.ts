@@ -95,6 +95,22 @@ describe('forEachSink', () => {
     expect(most).toBe(1)
   })
 
+  it('has ended when the call under way has', async () => {
+    const ends: (() => void)[] = []
+    let isOver = false
+    const sink = forEachSink<number>(async () => {
+      await new Promise<void>((resolve) => void ends.push(resolve))
+      isOver = true
+    })
+    const clock = new VirtualClock()
+    const run = new SinkRun({ sink, files: new MemoryFileSystem(), clock, run: 'run', epoch: 1, parallelism: 1 })
+    await run.openWriters()
+    await run.write(0, [1])
+    const closed = run.closeWriters().then(() => isOver)
+    setImmediate(() => ends[0]!())
+    expect(await closed).toBe(true)
+  })
+
   it('fails the job when a call fails, and the checkpoint that waits for it', async () => {
     const sink = forEachSink<number>(() => Promise.reject(new Error('refused')))
     const clock = new VirtualClock()

@@ -10,7 +10,8 @@ export interface ForEachContext {
 
 /**
  * Calls a function for every record. At least once: after a crash it is called again for records since the last checkpoint, so what it does should be
- * idempotent. It may be asynchronous: each task calls it for one record at a time, and a checkpoint waits for the call under way. What it throws fails the job.
+ * idempotent. It may be asynchronous: each task calls it for one record at a time, and a checkpoint waits for the call under way, as does the end of the task: no call of one attempt reaches
+ * into the time of the next. What it throws fails the job.
  */
 export function forEachSink<T>(
   call: (record: T, context: ForEachContext) => void | undefined | Promise<void | undefined>,
@@ -49,6 +50,11 @@ class ForEachWriter<T> implements SinkWriter<T> {
   async prepareCommit(): Promise<readonly []> {
     await this.running
     return []
+  }
+
+  async close(): Promise<void> {
+    // Its failure has been told.
+    await this.running?.catch(() => {})
   }
 
   private await(returned: Promise<void | undefined>): void {

@@ -114,7 +114,10 @@ export interface JobHandle {
   readonly result: Promise<JobResult>
   /** Takes a checkpoint now; resolves when it is complete. Rejects with `CHECKPOINT_FAILED`. */
   triggerCheckpoint(): Promise<CheckpointSummary>
-  /** Suspends: a last checkpoint where possible, then stop. The next start goes on from there. */
+  /**
+   * Suspends: a last checkpoint where possible, then stop. The next start goes on from there. A last checkpoint that hangs is given up (after three times the duration of the one before it, at
+   * least 5 s) with a warning; then the next start goes on from the newest complete one.
+   */
   stop(): Promise<JobResult>
   /** Commits what the newest checkpoint holds, stops, then keeps or deletes checkpoints as `externalizedCheckpointCleanup` says. */
   cancel(): Promise<JobResult>

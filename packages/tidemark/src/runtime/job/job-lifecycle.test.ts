@@ -112,6 +112,35 @@ describe('a job from start to end', () => {
     ])
   })
 
+  it('suspends soon also when the last checkpoint hangs, and the next start goes on from the newest that is complete', async () => {
+    const bench = new JobBench()
+    const log = pushed('a', 'b')
+    let isOpen = true
+    const hooks = { accepts: () => isOpen }
+    const { sink, collector } = watchedSink<readonly [string, number]>(hooks)
+    const options: RunOptions = { checkpointInterval: '1d', checkpointTimeout: '10h' }
+    const first = bench.start(counting(log, sink), options)
+    await bench.until(() => first.status === 'running')
+    await bench.rest()
+    await bench.drive(first.triggerCheckpoint())
+    // No barrier comes through what the sink does not take.
+    isOpen = false
+    log.push(Array.from({ length: 200 }, (_, index) => `${index}`))
+    await bench.rest()
+    const before = bench.clock.monotonic()
+    expect(await bench.drive(first.stop())).toMatchObject({ status: 'suspended', checkpoint: { checkpoint: 1 } })
+    expect(bench.clock.monotonic() - before).toBeLessThan(10_000)
+    expect(bench.all('warning').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/last checkpoint is not complete after 5000 ms/),
+    ])
+    isOpen = true
+    log.end()
+    await bench.drive(bench.start(counting(log, sink), options).result)
+    expect(bench.all('started').at(-1)).toMatchObject({ from: { kind: 'restored', checkpoint: 1 } })
+    expect(collector.records).toHaveLength(202)
+    expect(new Set(collector.records.map(([word]) => word)).size).toBe(202)
+  })
+
   it('starts a finished job afresh under a new run', async () => {
     const bench = new JobBench()
     const log = pushed('a')

@@ -236,12 +236,22 @@ export class JobSession {
     return states
   }
 
-  /** Suspending takes a last checkpoint where possible, so that the next start has nothing to repeat. */
+  /** Suspending takes a last checkpoint where possible, so that the next start has nothing to repeat. One that hangs is not waited for. */
   private async stopAfterCheckpoint(attempt: Attempt): Promise<void> {
-    try {
-      if (this.options.options.checkpointIntervalMs !== null) await attempt.requestCheckpoint()
-    } catch {
-      // The newest complete checkpoint will do.
+    const { options, environment, progress } = this.options
+    if (options.checkpointIntervalMs !== null) {
+      const patienceMs = Math.min(options.checkpointTimeoutMs, lastCheckpointPatienceMs(progress.lastCheckpoint))
+      const cancel = environment.clock.schedule(patienceMs, () => {
+        const what = `the last checkpoint is not complete after ${patienceMs} ms`
+        progress.emit({ kind: 'warning', message: `${what}: the next start goes on from the newest that is` })
+        attempt.stop()
+      })
+      try {
+        await attempt.requestCheckpoint()
+      } catch {
+        // The newest complete checkpoint will do.
+      }
+      cancel()
     }
     attempt.stop()
   }
@@ -386,4 +396,10 @@ export class JobSession {
   }
 }
 
+/** Somebody waits for the end. A checkpoint that takes three times as long as the one before it most likely hangs. */
+function lastCheckpointPatienceMs(newest: CheckpointSummary | null): number {
+  return Math.max(LEAST_PATIENCE_MS, 3 * (newest?.durationMs ?? 0))
+}
+
+const LEAST_PATIENCE_MS = 5000
 const NO_RESTORES: ReadonlyMap<TaskId, TaskRestore> = new Map()

@@ -10,7 +10,8 @@ const LAST_RETRY_MS = 10_000
 
 /**
  * Commits what sinks have prepared: all committers of a job, on the main thread. Committables stay pending, and in every manifest, until their
- * commit is confirmed. Calls to committers never overlap; commits go out in the order of their checkpoints.
+ * commit is confirmed. Calls to committers never overlap. What a sink wrote becomes visible in the order of its checkpoints: while a transaction has to be retried, the sink's later ones
+ * wait behind it.
  */
 export class SinkCommitters {
   private readonly committers: ReadonlyMap<OperatorId, Committer>
@@ -137,25 +138,37 @@ export class SinkCommitters {
   /** One round over all sinks; returns the last reason to retry. */
   private async tryCommit(): Promise<unknown> {
     let reason: unknown = null
-    const round = this.pending
-    for (const [operator, committer] of this.committers) {
-      const mine = round.filter((committable) => committable.operator === operator)
-      if (mine.length === 0) continue
-      const confirmed = new Set<PendingCommittable>()
-      const results = await told(operator, 'could not commit', () =>
-        committer.commit(mine.map(({ committable }) => committable)),
-      )
-      for (const [index, result] of results.entries()) {
-        const committable = mine[index]!
-        if (result.kind === 'lost') throw lost(committable, result.error)
-        if (result.kind === 'retry') reason = result.error
-        else confirmed.add(committable)
+    for (const operator of this.committers.keys()) {
+      for (const transactions of oldestFirst(this.pending.filter((committable) => committable.operator === operator))) {
+        const retry = await this.tryCommitOf(operator, transactions)
+        if (retry === null) continue
+        reason = retry.error
+        break
       }
-      this.pending = this.pending.filter((committable) => !confirmed.has(committable))
     }
     const orphan = this.pending.find(({ operator }) => !this.committers.has(operator))
     if (orphan !== undefined) throw withoutSink(orphan)
     return reason
+  }
+
+  /** All that a sink prepared for one checkpoint; null when it is confirmed. */
+  private async tryCommitOf(
+    operator: OperatorId,
+    transactions: readonly PendingCommittable[],
+  ): Promise<{ readonly error: unknown } | null> {
+    let retry: { readonly error: unknown } | null = null
+    const confirmed = new Set<PendingCommittable>()
+    const results = await told(operator, 'could not commit', () =>
+      this.committers.get(operator)!.commit(transactions.map(({ committable }) => committable)),
+    )
+    for (const [index, result] of results.entries()) {
+      const committable = transactions[index]!
+      if (result.kind === 'lost') throw lost(committable, result.error)
+      if (result.kind === 'retry') retry = { error: result.error }
+      else confirmed.add(committable)
+    }
+    this.pending = this.pending.filter((committable) => !confirmed.has(committable))
+    return retry
   }
 
   private serially<T>(action: () => Promise<T>): Promise<T> {
@@ -167,6 +180,16 @@ export class SinkCommitters {
 
 const identity = ({ operator, subtask, checkpoint, index }: PendingCommittable) =>
   `${operator}#${subtask}#${checkpoint}#${index}`
+
+function oldestFirst(pending: readonly PendingCommittable[]): readonly (readonly PendingCommittable[])[] {
+  const checkpoints = new Map<CheckpointId, PendingCommittable[]>()
+  for (const committable of pending) {
+    const same = checkpoints.get(committable.checkpoint)
+    if (same === undefined) checkpoints.set(committable.checkpoint, [committable])
+    else same.push(committable)
+  }
+  return [...checkpoints].sort(([left], [right]) => left - right).map(([, committables]) => committables)
+}
 
 /** What the world does wrong is told with the sink it happened to. */
 async function told<T>(operator: OperatorId, what: string, call: () => T | Promise<T>): Promise<T> {
