@@ -185,7 +185,16 @@ describe('a job that was built', () => {
     })
     await build(home, 'replaced.ts')
     const { stderr, code } = await tidemark(
-      ['run', 'dist/replaced.js', '--workers', '1', '--', join(home, 'dist/replaced.js')],
+      [
+        'run',
+        'dist/replaced.js',
+        '--workers',
+        '1',
+        '--restart-strategy',
+        'fixed-delay',
+        '--',
+        join(home, 'dist/replaced.js'),
+      ],
       { folder: home },
     )
     expect(stderr).toMatch(/JOB_REPLACED: .*replaced\.js has been replaced since the job was started/)
