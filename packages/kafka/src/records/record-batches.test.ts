@@ -157,6 +157,31 @@ test('a time that somebody wrote in nanoseconds is a late one, and no damage', (
   }
 })
 
+test('a time long before the first of its batch is that', () => {
+  const delta = -3_000_000_000_000_000_000n
+  const varlong: number[] = []
+  for (let rest = -2n * delta - 1n; ; rest >>= 7n) {
+    varlong.push(Number(rest & 0x7fn) | (rest >= 0x80n ? 0x80 : 0))
+    if (rest < 0x80n) break
+  }
+  const record = [0, ...varlong, 0, 1, 1, 0]
+  const builder = createBatchBuilder('none')
+  builder.append(null, null, null, 5)
+  const head = Buffer.from(builder.finish(IDENTITY)).subarray(0, BATCH.records)
+  const batch = Buffer.concat([head, Buffer.from([2 * record.length, ...record])])
+  batch.writeInt32BE(batch.length - 12, BATCH.batchLength)
+  seal(batch)
+  expect(readAll(batch).map(({ timestampMs }) => timestampMs)).toEqual([-Number.MAX_SAFE_INTEGER])
+})
+
+test.each(COMPRESSIONS)('what becomes very small is read whole: %s', (kind) => {
+  const builder = createBatchBuilder(kind)
+  const values = [Buffer.alloc(3_000_000, 'a'), Buffer.alloc(100_000, 'bc')]
+  for (const value of values) builder.append(null, value, null, 1)
+  const read = readAll(builder.finish(IDENTITY))
+  expect(read.map(({ value }) => Buffer.compare(value!, values.shift()!))).toEqual([0, 0])
+})
+
 describe('damage', () => {
   const samples = new Map(COMPRESSIONS.map((kind) => [kind, sample(kind)]))
 
@@ -222,6 +247,20 @@ describe('damage', () => {
     fewer.writeInt32BE(49, BATCH.recordCount)
     seal(fewer)
     expect(() => readAll(fewer)).toThrow('longer than its records')
+  })
+
+  test('of offsets that do not ascend is told', () => {
+    const builder = createBatchBuilder('none')
+    for (let index = 0; index < 3; index++) builder.append(null, Buffer.from('x'), null, 1)
+    const batch = Buffer.from(builder.finish(IDENTITY))
+    // Length, attributes, time, and then the offset's delta of the second record: 8 bytes each.
+    const second = BATCH.records + 8 + 3
+    expect(batch[second]).toBe(2)
+    for (const delta of [0, 4, 6]) {
+      batch[second] = delta
+      seal(batch)
+      expect(() => readAll(batch)).toThrow('its offsets do not ascend')
+    }
   })
 
   test('is an old message format, when it is that', () => {

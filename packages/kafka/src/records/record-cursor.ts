@@ -184,7 +184,6 @@ class FetchedRecords implements RecordCursor {
   headers(): readonly KafkaHeader[] {
     const { data, headersStart, recordEnd, end } = this
     if (data[headersStart] === 0 && headersStart + 1 === recordEnd) return NO_HEADERS
-    const next = this.at
     this.at = headersStart
     this.end = recordEnd
     const count = this.readVarint()
@@ -196,7 +195,6 @@ class FetchedRecords implements RecordCursor {
       headers.push({ name: name.toString('utf8'), value: this.readHeaderBytes() })
     }
     if (this.at !== recordEnd) throw this.corrupt('a record is longer than its headers')
-    this.at = next
     this.end = end
     return headers
   }
