@@ -1,6 +1,9 @@
-import { durationMs, SECRET, type Secret, TidemarkError } from 'tidemark/connector'
+import { type Duration, durationMs, SECRET, type Secret, TidemarkError } from 'tidemark/connector'
 import type { ClientSettings, TlsSettings } from './client/contract.ts'
 import type { ClusterOptions, SaslOptions, TlsOptions } from './options.ts'
+
+/** Shorter ones would end long polls that nothing is wrong with. */
+const SHORTEST_REQUEST_MS = 1000
 
 const MECHANISMS = { plain: 'PLAIN', 'scram-sha-256': 'SCRAM-SHA-256', 'scram-sha-512': 'SCRAM-SHA-512' } as const
 
@@ -23,8 +26,8 @@ export function clusterSettings(options: ClusterOptions): ClusterSettings {
   if (typeof clientId !== 'string' || clientId === '') {
     throw invalid(`clientId is ${JSON.stringify(clientId)}`, 'Give a text that brokers see in their logs and quotas.')
   }
-  const requestTimeoutMs = positiveMs('requestTimeout', options.requestTimeout ?? '30s')
-  const connectTimeoutMs = positiveMs('connectTimeout', options.connectTimeout ?? '10s')
+  const requestTimeoutMs = atLeastMs('requestTimeout', options.requestTimeout ?? '30s', SHORTEST_REQUEST_MS)
+  const connectTimeoutMs = atLeastMs('connectTimeout', options.connectTimeout ?? '10s', 1)
   if (tls !== undefined && typeof tls !== 'boolean') checkTls(tls)
   if (sasl !== undefined) checkSasl(sasl)
   return {
@@ -136,10 +139,10 @@ function checkNames(what: string, options: unknown, names: readonly string[]): v
   }
 }
 
-function positiveMs(name: string, duration: Parameters<typeof durationMs>[0]): number {
+function atLeastMs(name: string, duration: Duration, leastMs: number): number {
   const ms = durationMs(duration, name)
-  if (ms > 0) return ms
-  throw invalid(`${name} is 0`, `Give a duration of at least a millisecond: '30s'.`)
+  if (ms >= leastMs) return ms
+  throw invalid(`${name} is ${ms} ms`, `Give a duration of at least ${leastMs} ms: '30s'.`)
 }
 
 function invalidBrokers(given: unknown): TidemarkError {

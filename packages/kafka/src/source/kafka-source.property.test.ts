@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import type { Source } from 'tidemark/connector'
 import { checkSourceContract, MemoryFileSystem, SeededRandom } from 'tidemark/testing'
 import { describe, expect, it } from 'vitest'
+import type { TopicPartition } from '../client/contract.ts'
 import { text } from '../codecs/text.ts'
 import type { TopicOptions } from '../options.ts'
 import { createRecordCursor } from '../records/record-cursor.ts'
@@ -32,7 +33,7 @@ describe('a bounded Kafka source over random logs', () => {
         expect(byPartition(records)).toEqual(byPartition(expected))
         expect(cluster.openClients).toEqual([])
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 })
@@ -55,8 +56,12 @@ function makeTrouble(cluster: MemoryCluster, random: SeededRandom): void {
     if (random.chance(0.1)) moveLeader(cluster, random)
     if (random.chance(0.05)) return { kind: 'lost-request' }
     if (random.chance(0.05)) return { kind: 'lost-response' }
+    if (operation === 'offsets' && random.chance(0.3)) {
+      const [requests] = args as readonly [readonly TopicPartition[]]
+      return { kind: 'refused', code: 'NOT_LEADER_OR_FOLLOWER', partitions: [random.pick(requests)] }
+    }
     if (operation !== 'fetch' || !random.chance(0.1)) return null
-    const [request] = args as readonly [{ readonly partitions: readonly { topic: string; partition: number }[] }]
+    const [request] = args as readonly [{ readonly partitions: readonly TopicPartition[] }]
     const codes = ['NOT_LEADER_OR_FOLLOWER', 'UNKNOWN_TOPIC_ID', 'UNKNOWN_LEADER_EPOCH', 'KAFKA_STORAGE_ERROR'] as const
     return { kind: 'refused', code: random.pick(codes), partitions: [random.pick(request.partitions)] }
   }

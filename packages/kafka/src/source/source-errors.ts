@@ -43,6 +43,9 @@ export function topicDeleted(topic: string, isMadeAgain: boolean): TidemarkError
 
 export function unreadable(place: string, error: unknown): TidemarkError {
   const reason = error instanceof Error ? error.message : String(error)
+  if (isKafkaError(error) && error.code === 'UNSUPPORTED_COMPRESSION_TYPE') {
+    return new TidemarkError('UNSUPPORTED', `${place}: ${reason}`, { context: { position: place }, cause: error })
+  }
   return new TidemarkError('CORRUPT_DATA', `${place}: ${reason}`, {
     action:
       'The batch is damaged in the log of the broker, or on the way from it. Look into the log with kafka-dump-log.sh.',
