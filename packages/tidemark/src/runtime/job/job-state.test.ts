@@ -6,7 +6,7 @@ import { aggregating, broadcastMap, list, map, reducing, type StateDeclarations,
 import { jsonLines } from '../../connectors/files/json-lines.ts'
 import { fromArray } from '../../connectors/from-iterable.ts'
 import type { CheckpointMode } from '../../core/options.ts'
-import { failureOf, JobBench } from '../../testing/job-bench/job-bench.ts'
+import { CHECKPOINTS, failureOf, JobBench } from '../../testing/job-bench/job-bench.ts'
 import { PushLog, pushSource } from '../../testing/test-job/push-source.ts'
 import { testJob } from '../../testing/test-job/test-job.ts'
 import type { RunOptions } from './contract.ts'
@@ -136,19 +136,37 @@ const keyed = (log: PushLog, state: StateDeclarations, name = 'sum'): Job<undefi
     out.to('out', jsonLines('/out'))
   })
 
-const after = async (next: (log: PushLog) => Job<undefined, void>, options: RunOptions = {}) => {
+const unkeyed = (log: PushLog): Job<undefined, void> =>
+  defineJob('fitting', (job) => {
+    const { out } = job
+      .source('numbers', pushSource<number>(log))
+      .rebalance()
+      .process('sum', {
+        state: { sum: list<number>() },
+        outputs: { out: output<number>() },
+        onRecord: (number, { emit }) => emit.out(number),
+      })
+    out.to('out', jsonLines('/out'))
+  })
+
+const after = async (
+  next: (log: PushLog) => Job<undefined, void>,
+  options: RunOptions = {},
+  more: StateDeclarations = {},
+) => {
   const bench = new JobBench()
   const log = new PushLog('numbers')
   log.push(numbersTo(20))
-  const first = bench.start(keyed(log, { sum: value(0) }), { checkpointInterval: '1d' })
+  const first = bench.start(keyed(log, { sum: value(0), ...more }), { checkpointInterval: '1d' })
   await bench.until(() => first.status === 'running')
   await bench.rest()
   await bench.drive(first.stop())
   const files = bench.files.paths('/')
+  const record = bench.files.text(`${CHECKPOINTS}/job.json`)
   const job = next(log)
   log.end()
   const second = bench.start(job, options)
-  return { bench, second, files }
+  return { bench, second, files, record }
 }
 
 describe('a checkpoint that does not fit the job', () => {
@@ -162,24 +180,32 @@ describe('a checkpoint that does not fit the job', () => {
       /list state.*value state/,
     ],
     [
+      'state of each key has become state of each task',
+      (log: PushLog) => unkeyed(log),
+      {},
+      /state of each task, but in the checkpoint it is state of each key/,
+    ],
+    [
       'max parallelism has changed',
       (log: PushLog) => keyed(log, { sum: value(0) }),
       { maxParallelism: 64 },
       /max parallelism 128/,
     ],
   ] as const)('is refused when %s', async (_, next, options, message) => {
-    const { bench, second } = await after(next, options)
+    const { bench, second, files, record } = await after(next, options)
     const error = await failureOf(bench.drive(second.result))
     expect(error).toMatchObject({ code: 'STATE_INCOMPATIBLE', message: expect.stringMatching(message) as string })
     expect(error.action).toBeDefined()
-    expect(bench.all('started').filter(({ attempt }) => attempt > 1)).toEqual([])
+    // Before anything is written.
+    expect(bench.files.paths('/')).toEqual(files)
+    expect(bench.files.text(`${CHECKPOINTS}/job.json`)).toBe(record)
+    expect(bench.all('started')).toHaveLength(1)
   })
 
-  it('is refused before anything is written when the job has other steps', async () => {
-    const { bench, second, files } = await after((log) => keyed(log, { sum: value(0) }, 'total'))
-    await failureOf(bench.drive(second.result))
-    expect(bench.files.paths('/')).toEqual(files)
-    expect(bench.all('started')).toHaveLength(1)
+  it('fits when a state that is gone has been cleared for every key', async () => {
+    const { bench, second } = await after((log) => keyed(log, { sum: value(0) }), {}, { never: value(0) })
+    expect((await bench.drive(second.result)).status).toBe('finished')
+    expect(bench.all('started').at(-1)!.from.kind).toBe('restored')
   })
 
   it('fits when the state says where it was moved from', async () => {

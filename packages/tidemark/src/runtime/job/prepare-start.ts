@@ -5,6 +5,7 @@ import type { StartKind } from '../../core/sink.ts'
 import { topologyHash } from '../../core/topology-hash.ts'
 import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
+import { checkStates } from './check-states.ts'
 import { dealOut } from './deal-out.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { JobEnvironment } from './environment.ts'
@@ -47,9 +48,12 @@ export async function prepareStart(options: {
     isFresh,
     allowDuplicates,
     hasTransactionalSinks: job.plan.operators.some(({ delivery }) => delivery === 'exactly-once'),
-    accept: async (run, restore, isFinished) => {
+    accept: async (run, restore, isFinished, storage) => {
       // Whatever in the checkpoint has no place in the job; the deal itself is made again for every attempt.
-      if (restore !== null) dealOut(restore.manifest, options.graph, options.options)
+      if (restore !== null) {
+        dealOut(restore.manifest, options.graph, options.options)
+        await checkStates(restore.manifest, job, storage)
+      }
       committers = options.makeCommitters(run)
       await committers.check(startKind(run, restore, isFinished, isFresh))
     },

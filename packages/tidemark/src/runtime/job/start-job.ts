@@ -1,7 +1,7 @@
 import { isTidemarkError, type TidemarkError } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Epoch, epoch, type RunId, runId } from '../../core/ids.ts'
-import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
+import type { CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import { FileCheckpointStorage } from '../checkpoint/file-checkpoint-storage.ts'
 import type { JobDirectory, StartedRun } from './job-directory.ts'
 import { decideStart, type StartCheckpoint } from './start-decision.ts'
@@ -15,7 +15,12 @@ export interface StartRequest {
   readonly allowDuplicates: boolean
   readonly hasTransactionalSinks: boolean
   /** Throws when the job cannot start like this; asked before anything is written. */
-  readonly accept?: (started: StartedRun, restore: CompletedCheckpoint | null, isFinished: boolean) => Promise<void>
+  readonly accept?: (
+    started: StartedRun,
+    restore: CompletedCheckpoint | null,
+    isFinished: boolean,
+    storage: TaskCheckpointStorage,
+  ) => Promise<void>
 }
 
 export interface JobStart {
@@ -56,7 +61,7 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
     decision.kind === 'continue' || decision.kind === 'tidy'
       ? { kind: decision.kind }
       : { kind: 'new', from: restore?.path ?? null },
-    async (run) => request.accept?.(run, restore, decision.kind === 'tidy'),
+    async (run) => request.accept?.(run, restore, decision.kind === 'tidy', reading),
   )
   const storage = new FileCheckpointStorage({ files, directory: directory.path, ...started })
   return { ...started, storage, restore, isFinished: decision.kind === 'tidy' }

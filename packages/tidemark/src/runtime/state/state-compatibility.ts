@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../core/errors.ts'
+import type { ListStateSnapshot } from '../../core/manifest.ts'
 import type { StateDescriptor, StateSchema } from '../../core/state.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 
@@ -35,6 +36,20 @@ export function matchStates(
     if (schema.codec !== STATE_CODEC) throw otherCodec(operator, schema)
     return { schema, state, refuse: () => goneState(operator, schema) }
   })
+}
+
+/** The name under which the job now declares the state of tasks (a list, a broadcast map) that a checkpoint holds; `STATE_INCOMPATIBLE` when it does not. */
+export function matchTaskState(
+  operator: string,
+  { name, mode }: Pick<ListStateSnapshot, 'name' | 'mode'>,
+  states: Readonly<Record<string, StateDescriptor>>,
+): string {
+  const stored = mode === 'broadcast' ? 'broadcast' : 'list'
+  const found = Object.entries(states).find(([own, { movedFrom }]) => own === name || movedFrom === name)
+  if (found === undefined) throw goneState(operator, { name, kind: stored, codec: STATE_CODEC })
+  const [own, { kind }] = found
+  if (kind !== stored) throw otherKind(operator, { name, kind: stored, codec: STATE_CODEC }, own, kind)
+  return own
 }
 
 function goneState(operator: string, { name, kind }: StateSchema): TidemarkError {

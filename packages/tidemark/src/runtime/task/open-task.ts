@@ -1,6 +1,6 @@
 import type { ChannelReader, ChannelWriter } from '../../core/channel.ts'
 import type { Clock } from '../../core/clock.ts'
-import { assert, TidemarkError } from '../../core/errors.ts'
+import { assert } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Attempt, type Epoch, type OperatorId, type RunId, type TaskId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
@@ -25,6 +25,7 @@ import type { OperatorContext } from '../operator/contract.ts'
 import { createOperator, statesOf } from '../operator/create-operator.ts'
 import { createHeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyedStateBackend } from '../state/contract.ts'
+import { matchTaskState } from '../state/state-compatibility.ts'
 import { readListItems } from '../state/write-list-snapshot.ts'
 import type { FromTaskHost, OperatorRestore, TaskDeployment } from '../worker/protocol.ts'
 import { ChannelTaskInput } from './channel-task-input.ts'
@@ -177,30 +178,14 @@ class TaskBuilder {
       for (const { snapshot, first, count } of share.lists) {
         const bytes = await this.services.storage.read(snapshot.handle)
         const items = readListItems(bytes, first, count, snapshot.codec)
-        const name = this.presentName(chained, snapshot.name)
+        const states = statesOf(this.services.job, chained.operator)
+        const name = snapshot.name === SPLITS ? SPLITS : matchTaskState(chained.operator.id, snapshot, states)
         const list = lists.get(name)
         if (list === undefined) lists.set(name, [...items])
         else list.push(...items)
       }
     }
     return { keyedState, lists }
-  }
-
-  /** The name under which the job now declares an operator state of the checkpoint. */
-  private presentName(chained: ChainedOperator, old: string): string {
-    if (old === SPLITS) return old
-    const states = Object.entries(statesOf(this.services.job, chained.operator))
-    const found = states.find(([name, { movedFrom }]) => name === old || movedFrom === old)
-    if (found !== undefined) return found[0]
-    const operator = chained.operator.id
-    throw new TidemarkError(
-      'STATE_INCOMPATIBLE',
-      `the checkpoint holds state '${old}' of ${operator}, which the job does not declare`,
-      {
-        action: `Declare it again, or name it as movedFrom of the state that takes its place.`,
-        context: { job: this.services.job.plan.job, operator },
-      },
-    )
   }
 
   private async restoreKeyed(backend: KeyedStateBackend, share: OperatorRestore): Promise<void> {
