@@ -2,8 +2,8 @@ import type { Clock } from 'tidemark/connector'
 import type { BrokerId, KafkaClient, KafkaError, ProducedPartition } from '../client/contract.ts'
 import type { KafkaHeader } from '../options.ts'
 import { backoffMs } from '../source/backoff.ts'
-import { retrying } from '../source/retrying.ts'
 import type { PartitionQueue, QueuedBatch } from './partition-queue.ts'
+import type { Retries } from './retries.ts'
 import { codeOf, isRetriable } from './sink-errors.ts'
 import type { SinkSettings } from './sink-settings.ts'
 import { splitBatch } from './split-batch.ts'
@@ -20,6 +20,7 @@ const ACKNOWLEDGE_TIMEOUT_MS = 20_000
 export interface BatchSenderOptions {
   readonly client: KafkaClient
   readonly clock: Clock
+  readonly retries: Retries
   readonly settings: Pick<SinkSettings, 'batchBytes' | 'lingerMs' | 'bufferBytes' | 'deliveryTimeoutMs' | 'compression'>
   /** Leaders have to be looked up anew. */
   readonly onUnknownLeader: () => void
@@ -253,22 +254,15 @@ export class BatchSender {
     if (identity === null || span.isAdding) return
     const { transactionalId, producerId, producerEpoch } = identity
     if (transactionalId === null) return span.toAdd.clear()
-    const { client, clock, settings } = this.options
+    const { client, retries, settings } = this.options
     const queues = [...span.toAdd]
     span.toAdd.clear()
     span.isAdding = true
     const isFirst = !span.hasBegun
     span.hasBegun = true
-    const added = retrying(
-      clock,
-      settings.deliveryTimeoutMs,
-      () => !this.isStopped,
-      () =>
-        client.addPartitions(
-          { transactionalId, producerId, producerEpoch },
-          queues.map(({ topic, partition }) => ({ topic, partition })),
-        ),
-    )
+    const partitions = queues.map(({ topic, partition }) => ({ topic, partition }))
+    const identityOf = { transactionalId, producerId, producerEpoch }
+    const added = retries.run(settings.deliveryTimeoutMs, () => client.addPartitions(identityOf, partitions))
     added.then(
       () => {
         span.isAdding = false

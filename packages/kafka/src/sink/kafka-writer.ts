@@ -9,13 +9,13 @@ import {
 import type { KafkaClient } from '../client/contract.ts'
 import type { ClusterConnection } from '../connection.ts'
 import { createBatchBuilder } from '../records/batch-builder.ts'
-import { retrying } from '../source/retrying.ts'
 import { BatchSender } from './batch-sender.ts'
 import { describePartitions, type PreparedTransaction, toCommittable } from './committable.ts'
 import { keptDirectory, KeptRecords } from './kept-records.ts'
 import { partitionOfKey } from './murmur2.ts'
 import { BuilderStock, PartitionQueue, type QueuedBatch } from './partition-queue.ts'
 import type { RecordEncoder } from './record-encoder.ts'
+import { Retries } from './retries.ts'
 import { codeOf, writeFailed } from './sink-errors.ts'
 import { checkTopicName, type SinkSettings } from './sink-settings.ts'
 import { type TopicQueues, TopicTable } from './topic-table.ts'
@@ -41,6 +41,7 @@ export class KafkaWriter<T> implements SinkWriter<T> {
   private readonly context: WriterContext
   private readonly options: KafkaWriterOptions<T>
   private readonly client: KafkaClient
+  private readonly retries: Retries
   private readonly sender: BatchSender
   private readonly topics: TopicTable
   private readonly pool: TransactionPool | null
@@ -60,9 +61,12 @@ export class KafkaWriter<T> implements SinkWriter<T> {
     const client = connection.open(context.secret)
     this.client = client
     const { clock } = context
+    const retries = new Retries(clock)
+    this.retries = retries
     this.sender = new BatchSender({
       client,
       clock,
+      retries,
       settings,
       onUnknownLeader: () => this.topics.refresh(),
       onAcknowledged: ({ topic, partition }, { span }, bytes) => this.kept.get(span)?.append(topic, partition, bytes),
@@ -74,6 +78,7 @@ export class KafkaWriter<T> implements SinkWriter<T> {
     this.topics = new TopicTable({
       client,
       clock,
+      retries,
       deliveryTimeoutMs: settings.deliveryTimeoutMs,
       firstSticky: context.subtask,
       createQueue: (topic, partition) => new PartitionQueue(topic, partition, settings.batchBytes, builders),
@@ -95,8 +100,7 @@ export class KafkaWriter<T> implements SinkWriter<T> {
       if (typeof topic === 'string' && !(await this.topics.open(topic))) throw this.missing(topic)
     } catch (error) {
       this.isEnded = true
-      this.sender.stop()
-      this.topics.close()
+      this.stop()
       await client.close()
       if (error instanceof TidemarkError) throw error
       throw writeFailed(context, `could not begin to write (brokers ${connection.brokers})`, error)
@@ -140,18 +144,21 @@ export class KafkaWriter<T> implements SinkWriter<T> {
   }
 
   async close(): Promise<void> {
-    const { client, sender, topics, spans, context } = this
+    const { client, spans, context } = this
     this.isEnded = true
-    sender.stop()
-    topics.close()
+    this.stop()
     for (const span of spans) span.fail(new Error('the sink was closed'))
     for (const kept of this.kept.values()) await kept.close()
     const open = [...spans].filter(({ hasBegun }) => hasBegun)
     if (open.length > 0) {
-      const patience = new Promise<void>((resolve) => void context.clock.schedule(ABORT_PATIENCE_MS, resolve))
+      let cancel: () => void = () => {}
+      const patience = new Promise<void>(
+        (resolve) => void (cancel = context.clock.schedule(ABORT_PATIENCE_MS, resolve)),
+      )
       // What is open keeps readers waiting. Initializing the id aborts it, also where a batch of it is still on its way: that one comes with an epoch of the past.
       const aborts = open.map(({ identity }) => this.initializeOnce(identity!.transactionalId).catch(() => undefined))
       await Promise.race([patience, Promise.all(aborts)])
+      cancel()
     }
     await this.options.encoder.close()
     await client.close()
@@ -281,12 +288,7 @@ export class KafkaWriter<T> implements SinkWriter<T> {
   }
 
   private initialize(transactionalId: string | null): ReturnType<KafkaClient['initializeProducer']> {
-    return retrying(
-      this.context.clock,
-      this.options.settings.deliveryTimeoutMs,
-      () => !this.isEnded,
-      () => this.initializeOnce(transactionalId),
-    )
+    return this.retries.run(this.options.settings.deliveryTimeoutMs, () => this.initializeOnce(transactionalId))
   }
 
   private initializeOnce(transactionalId: string | null): ReturnType<KafkaClient['initializeProducer']> {
@@ -320,10 +322,17 @@ export class KafkaWriter<T> implements SinkWriter<T> {
   private fail(error: TidemarkError): TidemarkError {
     if (this.isEnded) return error
     this.isEnded = true
-    this.sender.stop()
+    this.stop()
     for (const span of this.spans) span.fail(error)
     this.context.fail(error)
     return error
+  }
+
+  /** No timer is left, and nothing is sent any more. */
+  private stop(): void {
+    this.retries.stop()
+    this.sender.stop()
+    this.topics.close()
   }
 
   private missing(topic: string): TidemarkError {

@@ -5,6 +5,9 @@ import { settled, values } from '../testing/sink-kit.ts'
 import { OPEN_STATES } from './abort-open.ts'
 import { kafkaSink } from './kafka-sink.ts'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
+import type { Fault } from '../testing/memory-faults.ts'
+
+const SCENARIOS = { 'exactly-once': 15, 'at-least-once': 6 }
 
 test.each(['exactly-once', 'at-least-once'] as const)(
   'the sink keeps what every %s sink promises',
@@ -12,10 +15,11 @@ test.each(['exactly-once', 'at-least-once'] as const)(
     const scenarios = await checkSinkContract<number>({
       environment: async () => {
         const cluster = new MemoryCluster({ brokers: 2 })
-        cluster.createTopic('out', 3)
+        cluster.createTopic('out', 1)
+        const connection = { brokers: 'memory', open: () => cluster.client() }
         return {
           create: () =>
-            kafkaSink<number, Delivery>({ brokers: 'memory', open: () => cluster.client() }, 'out', { delivery }),
+            kafkaSink<number, Delivery>(connection, 'out', { delivery, bufferBytes: 2000, batchBytes: 500 }),
           files: new MemoryFileSystem(),
           committed: async () => {
             await settled(cluster)
@@ -23,10 +27,27 @@ test.each(['exactly-once', 'at-least-once'] as const)(
           },
           leftovers: async () =>
             cluster.transactions.list('', OPEN_STATES).map(({ transactionalId }) => transactionalId),
+          disturb: (how) => {
+            let end: () => void = () => {}
+            const until = new Promise<void>((resolve) => void (end = resolve))
+            const faults: Readonly<Record<typeof how, Fault>> = {
+              stalls: { kind: 'held', until },
+              fails: { kind: 'lost-request' },
+              'loses-answers': { kind: 'lost-response' },
+            }
+            cluster.faults = () => faults[how]
+            return () => {
+              cluster.faults = () => null
+              end()
+            }
+          },
+          held: () => cluster.openClients,
         }
       },
       record: (index) => index,
+      keepsOrder: true,
+      mostWaiting: 500,
     })
-    expect(scenarios.length).toBeGreaterThan(0)
+    expect(scenarios.length).toBeGreaterThanOrEqual(SCENARIOS[delivery])
   },
 )

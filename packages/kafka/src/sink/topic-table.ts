@@ -1,7 +1,7 @@
 import type { Clock } from 'tidemark/connector'
 import type { KafkaClient, TopicMetadata } from '../client/contract.ts'
-import { retrying } from '../source/retrying.ts'
 import type { PartitionQueue } from './partition-queue.ts'
+import type { Retries } from './retries.ts'
 
 /** As Kafka's producers do (`metadata.max.age.ms`): new partitions are found within this time. */
 const REFRESH_INTERVAL_MS = 300_000
@@ -44,6 +44,7 @@ export class TopicQueues {
 export interface TopicTableOptions {
   readonly client: KafkaClient
   readonly clock: Clock
+  readonly retries: Retries
   readonly deliveryTimeoutMs: number
   /** Which partition records without key begin with: another one in each task. */
   readonly firstSticky: number
@@ -118,19 +119,14 @@ export class TopicTable {
 
   /** Asks until all are known, for a while. */
   private async ask(names: readonly string[]): Promise<void> {
-    const { client, clock, deliveryTimeoutMs } = this.options
+    const { client, clock, retries, deliveryTimeoutMs } = this.options
     const deadline = clock.monotonic() + UNKNOWN_TOPIC_PATIENCE_MS
     for (let delayMs = 50; ; delayMs *= 2) {
-      const found = await retrying(
-        clock,
-        deliveryTimeoutMs,
-        () => !this.isClosed,
-        () => client.topics(names),
-      )
+      const found = await retries.run(deliveryTimeoutMs, () => client.topics(names))
       for (const topic of found) this.update(topic)
       const isComplete = names.every((name) => this.topics.has(name))
       if (isComplete || this.isClosed || clock.monotonic() + delayMs > deadline) return
-      await new Promise<void>((resolve) => void clock.schedule(delayMs, resolve))
+      await retries.wait(delayMs)
     }
   }
 
