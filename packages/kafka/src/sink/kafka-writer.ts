@@ -144,24 +144,27 @@ export class KafkaWriter<T> implements SinkWriter<T> {
   }
 
   async close(): Promise<void> {
-    const { client, spans, context } = this
+    const { client, spans } = this
     this.isEnded = true
     this.stop()
     for (const span of spans) span.fail(new Error('the sink was closed'))
     for (const kept of this.kept.values()) await kept.close()
     const open = [...spans].filter(({ hasBegun }) => hasBegun)
-    if (open.length > 0) {
-      let cancel: () => void = () => {}
-      const patience = new Promise<void>(
-        (resolve) => void (cancel = context.clock.schedule(ABORT_PATIENCE_MS, resolve)),
-      )
-      // What is open keeps readers waiting. Initializing the id aborts it, also where a batch of it is still on its way: that one comes with an epoch of the past.
-      const aborts = open.map(({ identity }) => this.initializeOnce(identity!.transactionalId).catch(() => undefined))
-      await Promise.race([patience, Promise.all(aborts)])
-      cancel()
-    }
+    if (open.length > 0) await this.abort(open)
     await this.options.encoder.close()
     await client.close()
+  }
+
+  /** What is open keeps readers waiting. Initializing its id aborts it, also where a batch of it is still on its way: that one comes with an epoch of the past. */
+  private async abort(open: readonly WriteSpan[]): Promise<void> {
+    const aborted = Promise.allSettled(open.map(({ identity }) => this.initializeOnce(identity!.transactionalId)))
+    await new Promise<void>((resolve) => {
+      const cancel = this.context.clock.schedule(ABORT_PATIENCE_MS, resolve)
+      void aborted.then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   /** False: not now. `wake` tells when to try again. */

@@ -28,7 +28,7 @@ test.each(['exactly-once', 'at-least-once'] as const)(
           leftovers: async () =>
             cluster.transactions.list('', OPEN_STATES).map(({ transactionalId }) => transactionalId),
           disturb: (how) => {
-            let end: () => void = () => {}
+            let end: (() => void) | null = null
             const until = new Promise<void>((resolve) => void (end = resolve))
             const faults: Readonly<Record<typeof how, Fault>> = {
               stalls: { kind: 'held', until },
@@ -38,7 +38,7 @@ test.each(['exactly-once', 'at-least-once'] as const)(
             cluster.faults = () => faults[how]
             return () => {
               cluster.faults = () => null
-              end()
+              end!()
             }
           },
           held: () => cluster.openClients,
