@@ -1,5 +1,7 @@
-import type { CheckpointId } from 'tidemark/connector'
+import type { CheckpointId, Clock } from 'tidemark/connector'
 import type { KafkaClient, PartitionOffset } from '../client/contract.ts'
+
+const CLOSE_PATIENCE_MS = 1000
 
 /**
  * Commits to a consumer group what complete checkpoints hold: information for people and tools that watch the lag. Nothing is ever read from it on a restore, so that a
@@ -11,7 +13,8 @@ export class GroupCommits {
   private readonly warn: (message: string) => void
   private readonly byCheckpoint = new Map<CheckpointId, readonly PartitionOffset[]>()
   private waiting: readonly PartitionOffset[] | null = null
-  private isCommitting = false
+  private committing: Promise<void> | null = null
+  private cancelPatience: (() => void) | null = null
   private hasFailed = false
   private isClosed = false
 
@@ -30,16 +33,23 @@ export class GroupCommits {
     for (const older of this.byCheckpoint.keys()) if (older <= checkpoint) this.byCheckpoint.delete(older)
     if (offsets === undefined || offsets.length === 0) return
     this.waiting = offsets
-    if (!this.isCommitting) void this.commit()
+    this.committing ??= this.commit()
   }
 
-  close(): void {
+  /** Lets the last commit come to its end, but not for long: an attempt that fails has better things to do. */
+  async close(clock: Clock): Promise<void> {
+    if (this.committing !== null) {
+      const patience = new Promise<void>((resolve) => {
+        this.cancelPatience = clock.schedule(CLOSE_PATIENCE_MS, resolve)
+      })
+      await Promise.race([this.committing, patience])
+      this.cancelPatience?.()
+    }
     this.isClosed = true
   }
 
   /** One at a time; only the newest of those that wait. */
   private async commit(): Promise<void> {
-    this.isCommitting = true
     for (let offsets = this.waiting; offsets !== null && !this.isClosed; offsets = this.waiting) {
       this.waiting = null
       try {
@@ -53,6 +63,6 @@ export class GroupCommits {
         this.hasFailed = true
       }
     }
-    this.isCommitting = false
+    this.committing = null
   }
 }

@@ -128,9 +128,9 @@ export class KafkaReader<T> implements SourceReader<T> {
   async close(): Promise<void> {
     this.isClosed = true
     this.fetcher?.close()
-    this.commits?.close()
     this.chunks.length = 0
     try {
+      await this.commits?.close(this.context.clock)
       await this.client?.close()
     } finally {
       await this.decoding.close()

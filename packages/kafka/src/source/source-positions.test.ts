@@ -277,6 +277,12 @@ describe('what a Kafka source tells', () => {
     kit.notifyComplete()
     await kit.settle()
     expect(fixture.cluster.groups.get('watchers')!.get('orders[0]')).toBe(3)
+    fixture.cluster.append('orders', 1, [{ value: 'last' }])
+    await kit.settle()
+    kit.snapshot()
+    kit.notifyComplete()
+    await kit.close()
+    expect(fixture.cluster.groups.get('watchers')!.get('orders[1]')).toBe(1)
   })
 
   it('is no secret in the plan', () => {
