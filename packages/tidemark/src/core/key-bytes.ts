@@ -187,6 +187,14 @@ export function checkKey(key: unknown, what: string): asserts key is Key {
   }
 }
 
+/** Whether `checkKey` accepts it. */
+export function isKey(key: unknown): key is Key {
+  if (isKeyPart(key)) return true
+  if (!Array.isArray(key) || key.length === 0) return false
+  for (let index = 0; index < key.length; index++) if (!isKeyPart(key[index])) return false
+  return true
+}
+
 function isKeyPart(key: unknown): key is KeyPart {
   const type = typeof key
   return type === 'string' || type === 'number' || type === 'bigint' || type === 'boolean'

@@ -5,6 +5,7 @@ import type { ProcessBehaviour, ProcessContext } from '../../core/job.ts'
 import type { Key } from '../../core/key.ts'
 import type { PlanInput } from '../../core/plan.ts'
 import { BroadcastState } from '../state/broadcast-state.ts'
+import { KeyLookahead } from '../state/key-lookahead.ts'
 import { ListState } from '../state/list-state.ts'
 import type { Collector, Operator, OperatorContext, OperatorSnapshotting } from './contract.ts'
 import { isPromiseLike, RecordErrors, refusePromise } from './record-errors.ts'
@@ -13,7 +14,7 @@ import { isPromiseLike, RecordErrors, refusePromise } from './record-errors.ts'
 export class ProcessOperator implements Operator {
   private readonly context: OperatorContext
   private readonly behaviour: ProcessBehaviour
-  private readonly keys: readonly (((record: unknown) => Key) | null)[]
+  private readonly keys: readonly (KeyLookahead | null)[]
   private readonly sides: readonly Side[]
   private readonly emission: Emission
   private readonly errors: RecordErrors
@@ -30,7 +31,7 @@ export class ProcessOperator implements Operator {
   ) {
     this.context = context
     this.behaviour = behaviour
-    this.keys = keys
+    this.keys = keys.map((keyOf) => (keyOf === null ? null : new KeyLookahead(context.keyedState!, keyOf)))
     this.errors = new RecordErrors(behaviour.onError, context)
     this.emission = new Emission(context, outputs)
     const states = makeStates(context, behaviour)
@@ -43,7 +44,7 @@ export class ProcessOperator implements Operator {
     let index = from
     for (;;) {
       try {
-        for (; index < to && !this.isFull(); index++) this.handle(input, batch, index, index === from)
+        for (; index < to && !this.isFull(); index++) this.handle(input, batch, index, to, index === from)
         return index
       } catch (error) {
         this.emission.isOpen = false
@@ -77,17 +78,13 @@ export class ProcessOperator implements Operator {
     return { lists: this.lists.map((state) => state.snapshot()) }
   }
 
-  private handle(input: number, batch: RecordBatch, index: number, isFirst: boolean): void {
+  private handle(input: number, batch: RecordBatch, index: number, to: number, isFirst: boolean): void {
     const record = batch.values[index]
     const side = this.sides[input]!
     const timestamp = batch.timestamps === null ? Number.NaN : batch.timestamps[index]!
     if (this.errors.policy !== 'fail') this.mark()
-    const keyOf = this.keys[input]
-    if (keyOf !== null && keyOf !== undefined) {
-      const key = keyOf(record)
-      this.context.keyedState!.setCurrentKey(key)
-      ;(side.context as { key: Key }).key = key
-    }
+    const keys = this.keys[input]
+    if (keys !== null && keys !== undefined) (side.context as { key: Key }).key = keys.use(batch.values, index, to)
     side.context.timestamp = timestamp
     side.context.watermark = this.watermark
     this.emission.start(timestamp, index)

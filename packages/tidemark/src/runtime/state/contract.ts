@@ -23,12 +23,17 @@ export interface KeyedStateBackend {
   /** All following accesses concern this key. */
   setCurrentKey(key: Key): void
   readonly currentKey: Key
+  /**
+   * Looks up the first `count` keys and leaves with each what `setFoundKey` wants of it; returns a number that it wants, too. Refuses none: that is left to `setFoundKey`. For
+   * `KeyLookahead`.
+   */
+  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): number
+  /** `setCurrentKey` for a key that was looked up before, whatever was done to the state since. */
+  setFoundKey(key: Key, hash: number, slot: number, moves: number): void
   /** The handle of a declared state. Made once per state, in `open`. */
   handle(name: string): KeyedHandle
-  /**
-   * A function that makes a key the current one, adds 1 to the number in this value state of it (0 where there is none), and returns the sum. What the handle does, in one step.
-   */
-  counter(name: string): (key: Key) => number
+  /** A function that adds 1 to the number in this value state of the current key (0 where there is none) and returns the sum. What the handle does, in one step. */
+  counter(name: string): () => number
   /** Keys that have any state. */
   readonly keys: number
   snapshot(): KeyedStateSnapshotting

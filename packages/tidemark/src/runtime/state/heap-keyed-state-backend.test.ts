@@ -156,7 +156,7 @@ const apply = ({ backend, handles }: Site, key: Key, change: Change): void => {
   backend.setCurrentKey(key)
   switch (change.kind) {
     case 'count':
-      if (change.by === 1) backend.counter('count')(key)
+      if (change.by === 1) backend.counter('count')()
       else handles.count.update((old) => old + change.by)
       return
     case 'sum':

@@ -1,6 +1,6 @@
 import { assert, TidemarkError } from '../../core/errors.ts'
 import type { Key } from '../../core/key.ts'
-import { signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
+import { isKey, signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
 import type { KeyedBlock } from '../../core/manifest.ts'
 import { mapKeyOf } from '../../core/map-key.ts'
 import type { StateDescriptor, StateSchema } from '../../core/state.ts'
@@ -16,6 +16,12 @@ import { matchStates, stateSchemasOf } from './state-compatibility.ts'
 /** Keyed state in memory: one table for all key groups of the task, snapshots by preserving pages before they change. */
 export function createHeapKeyedStateBackend(options: KeyedStateBackendOptions): KeyedStateBackend {
   return new HeapKeyedStateBackend(options)
+}
+
+/** 0 for what is no key. */
+function hashOrZero(key: Key): number {
+  if (typeof key === 'number') return signedNumberHash(key)
+  return isKey(key) ? signedKeyHash(key) : 0
 }
 
 class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, BlockTarget {
@@ -74,10 +80,23 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     return this.handles[this.stateOf(name)]!
   }
 
-  counter(name: string): (key: Key) => number {
+  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): number {
+    for (let index = 0; index < count; index++) hashes[index] = hashOrZero(keys[index]!)
+    this.table.findAll(keys, hashes, slots, count)
+    return this.table.moves
+  }
+
+  setFoundKey(key: Key, hash: number, slot: number, moves: number): void {
+    // Not found says nothing: the key may have come since, or its hash may not be one.
+    if (slot < 0 || moves !== this.table.moves) return this.setCurrentKey(key)
+    this.hash = hash
+    this.slot = slot
+    this.key = key
+  }
+
+  counter(name: string): () => number {
     const state = this.stateOf(name)
-    return (key) => {
-      this.setCurrentKey(key)
+    return () => {
       const sum = this.addOne(state)
       return sum === sum ? sum : this.countFirst(state)
     }

@@ -1,7 +1,8 @@
 import type { ByteBuffer } from '../../core/byte-buffer.ts'
 import { assert } from '../../core/errors.ts'
 import type { Key } from '../../core/key.ts'
-import { keyEnd, writeKey } from '../../core/key-bytes.ts'
+import { isKey, keyEnd, writeKey } from '../../core/key-bytes.ts'
+import { mapKeyOf } from '../../core/map-key.ts'
 import { readWtf8 } from '../../core/wtf8.ts'
 import { firstPair, type IndexedSlots, KeyIndex } from './key-index.ts'
 import { KeyPage, LEAST_PAGE_SLOTS, MOST_PAGE_SLOTS, type PageGroup } from './key-pages.ts'
@@ -28,6 +29,8 @@ export interface PagePart {
 export class KeyTable implements IndexedSlots {
   /** Slots given out are below this. */
   end = 0
+  /** How often a key has lost its slot or got another. */
+  moves = 0
   private readonly columns: (StateColumn | null)[]
   private readonly identities = new StateColumn()
   private readonly index = new KeyIndex(this)
@@ -53,6 +56,27 @@ export class KeyTable implements IndexedSlots {
     if (key !== key) return this.find(key, hash)
     const slot = this.findNumberIn(this.index.pairs, key, hash)
     return slot < 0 && this.index.old !== null ? this.findNumberIn(this.index.old, key, hash) : slot
+  }
+
+  /**
+   * `find` for the first `count` keys (-1 for what is no key), the slots into `slots`, in passes over all of them: none waits for another, so the processor fetches what they need at the same time. The last pass fetches the states.
+   */
+  findAll(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): void {
+    const { pairs } = this.index
+    for (let index = 0; index < count; index++) slots[index] = pairs[firstPair(hashes[index]!, pairs)]! - 1
+    for (let index = 0; index < count; index++) {
+      const key = keys[index]!
+      const slot = slots[index]!
+      if (typeof key === 'number') {
+        if (slot < 0 || !this.identities.holdsNumber(slot, key)) slots[index] = this.findNumber(key, hashes[index]!)
+      } else if (isKey(key)) {
+        const identity = mapKeyOf(key)
+        if (slot < 0 || this.identities.get(slot) !== identity) slots[index] = this.find(identity, hashes[index]!)
+      } else {
+        slots[index] = -1
+      }
+    }
+    for (const column of this.columns) column?.touch(slots, count)
   }
 
   pageOf(slot: number): KeyPage {
@@ -167,6 +191,7 @@ export class KeyTable implements IndexedSlots {
   }
 
   private drop(slot: number): void {
+    this.moves++
     this.index.unlink(slot)
     this.identities.remove(slot)
     this.pageOf(slot).group.live--

@@ -22,6 +22,8 @@ export type ColumnPart =
  */
 export class StateColumn {
   private readonly chunks: ColumnChunk[] = []
+  /** So that no compiler leaves out what only touches. */
+  touched = 0
 
   /** Makes room for slots 0 … `slots` − 1. */
   reserve(slots: number): void {
@@ -48,6 +50,16 @@ export class StateColumn {
   /** Adds to a number that is stored and returns the sum; NaN, and nothing is changed, where none is stored or the sum is no number. */
   add(slot: number, summand: number): number {
     return this.chunks[slot >> CHUNK_BITS]!.add(slot & CHUNK_MASK, summand)
+  }
+
+  /** Fetches what lies in the first `count` of these slots (-1 for none) into the cache. */
+  touch(slots: Int32Array, count: number): void {
+    let sum = 0
+    for (let index = 0; index < count; index++) {
+      const slot = slots[index]!
+      if (slot >= 0) sum += this.chunks[slot >> CHUNK_BITS]!.touch(slot & CHUNK_MASK)
+    }
+    this.touched = sum
   }
 
   /** Returns whether something was stored. */
@@ -103,6 +115,10 @@ class ColumnChunk {
     const wasAbsent = values[slot] === ABSENT
     values[slot] = value
     return wasAbsent
+  }
+
+  touch(slot: number): number {
+    return this.values === null ? this.words[slot * 2]! & 1 : this.values[slot] === ABSENT ? 1 : 0
   }
 
   add(slot: number, summand: number): number {

@@ -1,0 +1,148 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Key } from '../../core/key.ts'
+import { signedKeyHash } from '../../core/key-bytes.ts'
+import { mapKeyOf } from '../../core/map-key.ts'
+import type { Value } from '../../core/state.ts'
+import { strictlyEqual } from '../../core/strictly-equal.ts'
+import { createHeapKeyedStateBackend } from './heap-keyed-state-backend.ts'
+import { firstPair } from './key-index.ts'
+import { KeyLookahead } from './key-lookahead.ts'
+
+const makeSite = (keyGroups = { start: 0, end: 8 }) => {
+  const backend = createHeapKeyedStateBackend({
+    operator: 'count',
+    states: { count: { kind: 'value', initial: () => 0 }, note: { kind: 'value', initial: null } },
+    maxParallelism: 8,
+    keyGroups,
+    isDevelopment: false,
+  })
+  return {
+    backend,
+    count: backend.handle('count') as Value<number, number>,
+    note: backend.handle('note') as Value<unknown, undefined>,
+  }
+}
+type Site = ReturnType<typeof makeSite>
+
+interface Event {
+  readonly key: Key
+  readonly does: 'count' | 'handle' | 'note' | 'clear'
+}
+
+const SPECIAL: readonly Key[] = ['\u0000s1:a', ['a'], '', 0, Number.NaN, 1n, true, '1', 1]
+const anyKey = fc.oneof(
+  fc.nat(400),
+  fc.nat(60).map((index) => `key-${index}`),
+  fc.constantFrom(...SPECIAL),
+)
+const anyEvent: fc.Arbitrary<Event> = fc.record({
+  key: anyKey,
+  does: fc.constantFrom('count' as const, 'count' as const, 'handle' as const, 'note' as const, 'clear' as const),
+})
+/** Also many at once, so that groups are packed and the index grows within a window. */
+const anyBatch = fc.oneof(
+  fc.array(anyEvent, { maxLength: 300, size: 'max' }),
+  fc
+    .record({ from: fc.nat(5000), count: fc.integer({ min: 1, max: 900 }), does: anyEvent.map(({ does }) => does) })
+    .map(({ from, count, does }) => Array.from({ length: count }, (_, index): Event => ({ key: from + index, does }))),
+)
+
+const keyOf = (event: unknown): Key => (event as Event).key
+
+function handle({ backend, count, note }: Site, { does }: Event): unknown {
+  if (does === 'count') return backend.counter('count')()
+  if (does === 'handle') count.set(count.get() + 2)
+  else if (does === 'note') note.set(backend.currentKey)
+  else {
+    count.clear()
+    note.clear()
+  }
+  return [count.get(), note.get(), backend.keys]
+}
+
+describe('looking keys up ahead', () => {
+  it('does what making each key current by itself does, whatever is done to the state in between', () => {
+    fc.assert(
+      fc.property(fc.array(anyBatch, { maxLength: 12 }), fc.integer({ min: 1, max: 200 }), (batches, chunk) => {
+        const ahead = makeSite()
+        const plain = makeSite()
+        const lookahead = new KeyLookahead(ahead.backend, keyOf, 0)
+        for (const batch of batches) {
+          for (const [index, event] of batch.entries()) {
+            const to = Math.min(batch.length, (Math.floor(index / chunk) + 1) * chunk)
+            const key = lookahead.use(batch, index, to)
+            plain.backend.setCurrentKey(event.key)
+            const [actual, expected] = [handle(ahead, event), handle(plain, event)]
+            if (!Object.is(key, event.key) || !strictlyEqual(actual, expected))
+              expect.fail(`${fc.stringify(event)}: ${fc.stringify(actual)}, not ${fc.stringify(expected)}`)
+          }
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('lets no later record spoil an earlier one: a selector that throws and what is no key come in their turn', () => {
+    const site = makeSite()
+    const records: readonly unknown[] = [...Array.from({ length: 20 }, (_, index) => index), 'throw', null, {}, 'end']
+    const lookahead = new KeyLookahead(
+      site.backend,
+      (record) => {
+        if (record === 'throw') throw new Error('no key')
+        return record as Key
+      },
+      0,
+    )
+    const outcomes = records.map((_, index) => {
+      try {
+        return lookahead.use(records, index, records.length)
+      } catch (error) {
+        return (error as Error).message
+      }
+    })
+    expect(outcomes.slice(0, 20)).toEqual(records.slice(0, 20))
+    expect(outcomes.slice(20)).toEqual(['no key', 'The key is null', 'The key is an object (Object)', 'end'])
+  })
+
+  it('does not take a text for the tuple that is stored under it', () => {
+    const pairs = new Int32Array(32)
+    const homeOf = (key: Key) => firstPair(signedKeyHash(key), pairs)
+    // Only where the search for both begins in the same place could one be taken for the other.
+    const texts = Array.from({ length: 500 }, (_, index) => `${index}`)
+    const text = texts.find((candidate) => homeOf([candidate]) === homeOf(mapKeyOf([candidate])))!
+    const keys: readonly Key[] = [1000, [text], ...Array.from({ length: 7 }, () => mapKeyOf([text]))]
+    const site = makeSite()
+    const lookahead = new KeyLookahead(site.backend, (record) => record as Key, 0)
+    site.backend.setCurrentKey([text])
+    site.count.set(5)
+    const counts = keys.map((_, index) => {
+      lookahead.use(keys, index, keys.length)
+      return site.count.get()
+    })
+    expect(counts).toEqual([0, 5, 0, 0, 0, 0, 0, 0, 0])
+  })
+
+  it('finds a key anew that has lost its state since it was looked up', () => {
+    const site = makeSite()
+    const lookahead = new KeyLookahead(site.backend, (record) => record as Key, 0)
+    for (let round = 0; round < 2; round++) {
+      const records = Array.from({ length: 20 }, () => 7)
+      for (let index = 0; index < records.length; index++) {
+        lookahead.use(records, index, records.length)
+        if (index % 3 === 2) site.count.clear()
+        else site.count.set(index)
+        expect(site.backend.keys).toBe(index % 3 === 2 ? 0 : 1)
+      }
+    }
+    site.backend.setCurrentKey(7)
+    expect(site.count.get()).toBe(19)
+  })
+
+  it('refuses keys of other tasks', () => {
+    const lookahead = new KeyLookahead(makeSite({ start: 0, end: 4 }).backend, (record) => record as Key, 0)
+    const records = Array.from({ length: 50 }, (_, index) => index)
+    const useAll = () => records.forEach((_, index) => lookahead.use(records, index, records.length))
+    expect(useAll).toThrow(expect.objectContaining({ code: 'INVALID_KEY' }) as Error)
+  })
+})
