@@ -41,13 +41,17 @@ export async function readHandleRange(
   return readVerified(files, resolve(handle.file), { ...part, offset: handle.offset + part.offset })
 }
 
-/** Length and checksum of a whole file, read in pieces. */
-export async function verifyFile(files: FileSystem, path: string, expected: CheckpointFile): Promise<void> {
+export async function verifyLength(files: FileSystem, path: string, expected: CheckpointFile): Promise<void> {
   const found = await attempt(path, () => files.stat(path))
   if (found === null || found.kind !== 'file') throw missing(path)
   if (found.size !== expected.length) {
     throw corrupt(path, `expected a length of ${expected.length} bytes, found ${found.size}`)
   }
+}
+
+/** Length and checksum of a whole file, read in pieces. */
+export async function verifyFile(files: FileSystem, path: string, expected: CheckpointFile): Promise<void> {
+  await verifyLength(files, path, expected)
   let checksum = 0
   for (let offset = 0; offset < expected.length; offset += VERIFY_CHUNK_BYTES) {
     const length = Math.min(VERIFY_CHUNK_BYTES, expected.length - offset)

@@ -55,8 +55,8 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
   })
   if (decision.kind === 'refuse') throw decision.error
   const restore = decision.kind === 'new' || decision.kind === 'tidy' ? null : await reading.load(decision.path)
-  // Also of what no task will read: nobody shall build on a checkpoint that is damaged.
-  if (restore !== null) await reading.verify(restore)
+  // The content is verified by who reads it: every task its share, at the same time.
+  if (restore !== null) await reading.verifyLengths(restore)
   const started = await directory.startRun(
     decision.kind === 'continue' || decision.kind === 'tidy'
       ? { kind: decision.kind }
