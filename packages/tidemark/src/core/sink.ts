@@ -103,9 +103,10 @@ export type StartKind =
 export interface Committer {
   /**
    * Before anything is written in this process, and without writing: `OUTPUT_EXISTS` when the output holds results of another run, `OUTPUT_WITHOUT_CHECKPOINT` when it
-   * holds traces of this job though nothing is restored (unless forced). What it throws leaves everything as it was.
+   * holds traces of this job though nothing is restored (unless forced). `pending`: what the restored checkpoint holds that may not be committed yet; `COMMIT_LOST` when it is known already
+   * that it cannot be. What it throws leaves everything as it was.
    */
-  check?(start: StartKind): Promise<void>
+  check?(start: StartKind, pending?: readonly Committable[]): Promise<void>
   /** Claims the output for this run, after `check`. Deletes nothing of others. */
   start?(start: StartKind): Promise<void>
   /** Idempotent: one result per committable. Called again for `retry`, also by another process. */

@@ -25,8 +25,13 @@ export class FileCommitter implements Committer {
     this.directory = directory
   }
 
-  async check(start: StartKind): Promise<void> {
+  /** Also that what is still to be committed is here: with another directory than that of the checkpoint the start would only end later. */
+  async check(start: StartKind, pending: readonly Committable[] = []): Promise<void> {
     await this.claim(start)
+    for (const committable of pending) {
+      const found = await this.find(committable)
+      if (found?.kind === 'lost') throw found.error
+    }
   }
 
   async start(start: StartKind): Promise<void> {
@@ -88,28 +93,32 @@ export class FileCommitter implements Committer {
   }
 
   private async link(committable: Committable): Promise<CommitResult> {
-    const file = pendingFile(committable)
-    if (file === null)
-      return this.lost(
-        `the checkpoint names an output file in a form that is not known: ${JSON.stringify(committable)}`,
-      )
-    const { files } = this.context
-    const from = this.pendingPath(file.pending)
-    const to = `${this.directory.path}/${file.final}`
     try {
-      const [pending, final] = [await files.stat(from), await files.stat(to)]
-      if (final !== null) return this.checkFinal(file, pending, final)
-      if (pending === null) {
-        return this.lost(`neither ${from} nor ${to} exists: ${file.length} bytes of results are gone`)
-      }
-      if (pending.size !== file.length) {
-        return this.lost(`${from} has ${pending.size} bytes, not the ${file.length} that were synced`)
-      }
-      await files.link(from, to)
+      const found = await this.find(committable)
+      if (found !== null) return found
+      const file = pendingFile(committable)!
+      await this.context.files.link(this.pendingPath(file.pending), `${this.directory.path}/${file.final}`)
       return { kind: 'committed' }
     } catch (error) {
       return this.retry(error)
     }
+  }
+
+  /** What is left of it: null when it waits for its final name. */
+  private async find(committable: Committable): Promise<CommitResult | null> {
+    const file = pendingFile(committable)
+    if (file === null) {
+      const what = JSON.stringify(committable)
+      return this.lost(`the checkpoint names an output file in a form that is not known: ${what}`)
+    }
+    const { files } = this.context
+    const from = this.pendingPath(file.pending)
+    const to = `${this.directory.path}/${file.final}`
+    const [pending, final] = [await files.stat(from), await files.stat(to)]
+    if (final !== null) return this.checkFinal(file, pending, final)
+    if (pending === null) return this.lost(`neither ${from} nor ${to} exists: ${file.length} bytes of results are gone`)
+    if (pending.size === file.length) return null
+    return this.lost(`${from} has ${pending.size} bytes, not the ${file.length} that were synced`)
   }
 
   /** The final name is taken: by this transaction, committed before, or else by something foreign. */

@@ -141,6 +141,33 @@ describe('a job from start to end', () => {
     expect(new Set(collector.records.map(([word]) => word)).size).toBe(202)
   })
 
+  it('refuses another output directory than that of the checkpoint before anything is written, while that has output to commit', async () => {
+    const bench = new JobBench()
+    const log = pushed('a', 'b')
+    const first = bench.start(counting(log, jsonLines('/out')), { checkpointInterval: '1d' })
+    await bench.until(() => first.status === 'running')
+    await bench.rest()
+    bench.files.inject(({ kind }) => (kind === 'link' ? new Error('not now') : undefined))
+    void first.triggerCheckpoint().catch(() => {})
+    await bench.next('checkpoint-completed')
+    bench.kill()
+    bench.files.inject(undefined)
+    const pending = bench.files.paths('/out').filter((path) => path.includes('.pending'))
+    expect(pending).toHaveLength(1)
+    const [files, record] = [bench.files.paths('/'), bench.files.text(`${CHECKPOINTS}/job.json`)]
+    const error = await failureOf(bench.drive(bench.start(counting(log, jsonLines('/elsewhere'))).result))
+    expect(error).toMatchObject({
+      code: 'COMMIT_LOST',
+      message: expect.stringMatching(/^sink out: neither \/elsewhere\/\.pending\/.* exists/) as string,
+      action: expect.stringMatching(/not the one the checkpoint was taken with/) as string,
+    })
+    expect(bench.files.paths('/')).toEqual(files)
+    expect(bench.files.text(`${CHECKPOINTS}/job.json`)).toBe(record)
+    log.end()
+    await bench.drive(bench.start(counting(log, jsonLines('/out'))).result)
+    expect(bench.lines('/out').toSorted()).toEqual(['["a",1]', '["b",1]'])
+  })
+
   it('starts a finished job afresh under a new run', async () => {
     const bench = new JobBench()
     const log = pushed('a')

@@ -55,7 +55,7 @@ export async function prepareStart(options: {
         await checkStates(restore.manifest, job, storage)
       }
       committers = options.makeCommitters(run)
-      await committers.check(startKind(run, restore, isFinished, isFresh))
+      await committers.check(startKind(run, restore, isFinished, isFresh), restore?.manifest.committables ?? [])
     },
   }
   const start = await startJob(files, directory, request).catch(async (error: unknown) => {

@@ -36,9 +36,11 @@ export class SinkCommitters {
   }
 
   /** Refuses a start that the outputs do not allow; changes nothing. */
-  async check(kind: StartKind): Promise<void> {
+  async check(kind: StartKind, pending: readonly PendingCommittable[]): Promise<void> {
     for (const [operator, committer] of this.committers) {
-      await told(operator, 'could not be checked', () => committer.check?.(kind))
+      const mine = pending.filter((committable) => committable.operator === operator)
+      const committables = mine.map(({ committable }) => committable)
+      await told(operator, 'could not be checked', () => committer.check?.(kind, committables))
     }
   }
 
