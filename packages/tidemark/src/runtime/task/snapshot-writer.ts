@@ -174,10 +174,9 @@ export class SnapshotWriter {
   /** Moves what the buffer holds into the file; processing of slices waits meanwhile. */
   private spill(): void {
     this.state = 'waiting'
-    const { bytes, crc } = this.takeBuffer()
     this.store('writing', async () => {
       this.file ??= await this.storage.createStateFile(this.checkpoint, this.task)
-      await this.file.write(bytes, crc)
+      await this.writeBuffer(this.file)
     })
   }
 
@@ -188,18 +187,19 @@ export class SnapshotWriter {
       return
     }
     this.state = 'waiting'
-    const { bytes, crc } = this.takeBuffer()
     this.store('flushed', async () => {
       this.file ??= await this.storage.createStateFile(this.checkpoint, this.task)
-      if (bytes.length > 0) await this.file.write(bytes, crc)
+      await this.writeBuffer(this.file)
       this.finished = await this.file.finish()
     })
   }
 
-  private takeBuffer(): { readonly bytes: Uint8Array; readonly crc: number } {
-    const crc = this.bufferCrc
+  /** Not a copy: nothing goes into the buffer before the storage has taken it. */
+  private async writeBuffer(file: StateFileWriter): Promise<void> {
+    const { buffer } = this
+    if (buffer.length > 0) await file.write(buffer.view(0), this.bufferCrc)
+    buffer.clear()
     this.bufferCrc = 0
-    return { bytes: this.buffer.take(), crc }
   }
 
   /** Waits for the storage; slices pause meanwhile. */
