@@ -12,6 +12,8 @@ import {
   type Source,
 } from 'tidemark'
 
+const ENDED: ReadonlySet<string> = new Set(['failed', 'finished', 'canceled', 'suspended'])
+
 /** A job in this process that reads a source into memory. */
 export interface ReadingJob<T> {
   readonly handle: JobHandle
@@ -23,6 +25,7 @@ export interface ReadingJob<T> {
 
 export class SourceJobs {
   private readonly folders: string[] = []
+  private readonly running = new Set<JobHandle>()
 
   async folder(): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-kafka-source-'))
@@ -44,13 +47,15 @@ export class SourceJobs {
         ...options,
       },
     )
+    this.running.add(handle)
     handle.on((event) => {
       events.push(event)
       for (const listener of listeners.splice(0)) listener()
     })
     const committed = async (count: number): Promise<void> => {
       while (collector.records.length < count) {
-        if (handle.status === 'failed') await handle.result
+        if (ENDED.has(handle.status))
+          throw new Error(`ended with ${collector.records.length} records: ${await reasonOf(handle)}`)
         await new Promise<void>((resolve) => void listeners.push(resolve))
       }
     }
@@ -64,7 +69,17 @@ export class SourceJobs {
     return collector.records
   }
 
+  /** Ends what a test has left running, too. */
   async remove(): Promise<void> {
+    for (const handle of this.running) if (!ENDED.has(handle.status)) await handle.cancel().catch(() => undefined)
+    this.running.clear()
     for (const folder of this.folders.splice(0)) await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function reasonOf(handle: JobHandle): Promise<string> {
+  return handle.result.then(
+    ({ status }) => status,
+    (error: unknown) => String(error),
+  )
 }

@@ -109,9 +109,9 @@ describeWithBroker('a Kafka source', () => {
     const second = jobs.start(source, folder, { parallelism: 3 })
     await second.committed(1)
     expect(second.collector.records).toEqual(['d'])
-    const [before] = await client.committedOffsets(name, [{ topic: two, partition: 1 }])
-    expect(before).toEqual({ topic: two, partition: 1, offset: 1 })
-    await second.handle.cancel()
+    await second.handle.stop()
+    const [informed] = await client.committedOffsets(name, [{ topic: one, partition: 0 }])
+    expect(informed).toEqual({ topic: one, partition: 0, offset: 2 })
   })
 
   test('fails when its topic is deleted and made again, and never reads the new one from old offsets', async () => {

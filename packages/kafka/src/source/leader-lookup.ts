@@ -25,6 +25,8 @@ const DELETED_AFTER_MS = 3000
 
 /** Errors that a new leader cures, whatever a client library thinks of them. */
 const CURED_BY_METADATA: ReadonlySet<string> = new Set([
+  // Only where the position is in the log after all: a broker that lags behind said otherwise.
+  'OFFSET_OUT_OF_RANGE',
   'UNKNOWN_TOPIC_OR_PARTITION',
   'NOT_LEADER_OR_FOLLOWER',
   'FENCED_LEADER_EPOCH',

@@ -226,6 +226,16 @@ describe('a position that is not there any more', () => {
     },
   )
 
+  it('is no matter where the broker that says so is wrong', async () => {
+    const kit = await run({})
+    const partitions = [{ topic: 'orders', partition: 1 }]
+    fixture.cluster.inject('fetch', { kind: 'refused', code: 'OFFSET_OUT_OF_RANGE', partitions }, 3)
+    await kit.advance(1000)
+    fixture.cluster.append('orders', 1, [{ value: 'right' }])
+    await kit.advance(1000)
+    expect(kit.records).toEqual(['d', 'right'])
+  })
+
   it('behind the end fails the source, too', async () => {
     const split = { ...restored.splits.find(({ id }) => id.startsWith('orders[0]'))!, offset: 100 }
     await expect(run({}, { restored: { ...restored, splits: [split] } })).rejects.toMatchObject({
