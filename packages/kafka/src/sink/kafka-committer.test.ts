@@ -1,5 +1,5 @@
 import { type Committable, isTidemarkError, type OperatorId, type RunId, type TidemarkError } from 'tidemark/connector'
-import { MemoryFileSystem } from 'tidemark/testing'
+import { MemoryFileSystem, SeededRandom } from 'tidemark/testing'
 import { describe, expect, test } from 'vitest'
 import type { KafkaSinkOptions } from '../options.ts'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
@@ -64,6 +64,14 @@ describe('a commit', () => {
       /transaction job\/sink~run-1-1-0-0 \(producer \d+, epoch 0\) with 3 records for out\[[01](-1)?\] was aborted/,
     )
     expect(error.action).toContain('transactionTimeout')
+  })
+
+  test('says lost also in the process that wrote it, where nothing was looked up before', async () => {
+    const to = cluster()
+    const { committables } = await prepared(to, [1])
+    to.advance(16 * 60_000)
+    expect((await commit(to, committables, {}, { epoch: 1 })).kinds).toEqual(['lost'])
+    expect(values(to, 'out')).toEqual([])
   })
 
   test('finds in the log that it was committed when the id has been used again since', async () => {
@@ -153,6 +161,20 @@ describe('a transaction that brokers have timed out and whose records were kept'
     const { results, kinds } = await commit(to, committables, options, { files })
     expect(kinds).toEqual(['lost'])
     expect(errorOf(results[0]!).message).toContain(kept!.name)
+  })
+
+  test('is written again also when the power failed after it was pre-committed', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const to = cluster()
+      const files = new MemoryFileSystem()
+      const { committer } = committerOf(to, sinkTo(to, options), { files })
+      await during(to, committer.start?.(FRESH))
+      const { committables } = await prepared(to, [1, 2, 3], options, files)
+      files.crash(new SeededRandom(seed))
+      to.advance(16 * 60_000)
+      expect((await commit(to, committables, options, { files })).kinds).toEqual(['committed'])
+      expect(values(to, 'out')).toHaveLength(3)
+    }
   })
 
   test('leaves no file behind when it is committed', async () => {

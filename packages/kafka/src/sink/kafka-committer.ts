@@ -11,7 +11,7 @@ import type { KafkaClient } from '../client/contract.ts'
 import type { ClusterConnection } from '../connection.ts'
 import { retrying } from '../source/retrying.ts'
 import { fromCommittable, type PreparedTransaction } from './committable.ts'
-import { keptDirectory } from './kept-records.ts'
+import { keptDirectory, makeKeptDirectory } from './kept-records.ts'
 import { checkBroker, checkTraces } from './output-check.ts'
 import { claimPrefix, releasePrefix } from './prefix-claims.ts'
 import { rewriteTransaction } from './rewrite-transaction.ts'
@@ -64,11 +64,7 @@ export class KafkaCommitter implements Committer {
   }
 
   async start(): Promise<void> {
-    const { directory } = this
-    if (directory === null) return
-    const { files } = this.context
-    await files.makeDirectory(directory)
-    await files.syncDirectory(directory.slice(0, directory.lastIndexOf('/')) || '/')
+    if (this.directory !== null) await makeKeptDirectory(this.context.files, this.directory)
   }
 
   async commit(committables: readonly Committable[]): Promise<readonly CommitResult[]> {

@@ -162,6 +162,20 @@ describe('sending', () => {
     expect(values(to, 'out')).toHaveLength(2)
   })
 
+  test('a leader that says it has a batch already has acknowledged it', async () => {
+    const to = cluster(1)
+    to.inject('produce', { kind: 'lost-response' })
+    to.inject('produce', {
+      kind: 'refused',
+      code: 'DUPLICATE_SEQUENCE_NUMBER',
+      partitions: [{ topic: 'out', partition: 0 }],
+    })
+    const run = await open(to)
+    await run.write([{ id: 1 }])
+    await run.prepare(1)
+    expect([run.failures, values(to, 'out').length]).toEqual([[], 1])
+  })
+
   test('keeps the order of a partition over lost requests, refusals and moving leaders', async () => {
     const to = cluster(1)
     let calls = 0
@@ -287,6 +301,27 @@ describe('transactions', () => {
     await settled(to)
     expect(values(to, 'out')).toEqual(['{"id":1}'])
     expect(to.log('out', 0).lastStableOffset).toBe(to.log('out', 0).highWatermark)
+  })
+
+  test('use a handful of ids in turn, each time with another epoch and sequences from the start', async () => {
+    const to = cluster(1)
+    const sink = kafkaSink<Order>(memoryConnection(to), 'out')
+    const run = await new WriterRun(to, sink).open()
+    const { committer } = committerOf(to, sink)
+    for (let checkpoint = 1; checkpoint <= 20; checkpoint++) {
+      await run.write([{ id: checkpoint }])
+      const prepared = await run.prepare(checkpoint)
+      await during(to, committer.commit(prepared))
+      run.writer.notifyCommitted?.(checkpoint as never)
+    }
+    await settled(to)
+    expect(run.failures).toEqual([])
+    expect(values(to, 'out')).toHaveLength(20)
+    const transactions = to.transactions.list('', [])
+    expect(transactions.length).toBeLessThan(8)
+    expect(
+      Math.max(...transactions.map(({ transactionalId }) => to.transactions.describe(transactionalId)!.producerEpoch)),
+    ).toBeGreaterThan(1)
   })
 
   test('a barrier does not wait for brokers: records of the next transaction are taken at once', async () => {

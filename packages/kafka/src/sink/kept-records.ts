@@ -15,6 +15,25 @@ export function keptDirectory(directory: string, prefix: string): string {
   return `${directory}/kafka-${createHash('sha256').update(prefix).digest('hex').slice(0, 16)}`
 }
 
+/** Creates the directory so that it, and all above it, survive a power failure: also what was made by a process that died before it could sync. */
+export async function makeKeptDirectory(files: FileSystem, directory: string): Promise<void> {
+  await files.makeDirectory(directory)
+  for (let at = directory; at !== '' && at !== '/' && at !== '.'; at = parentOf(at)) {
+    try {
+      await files.syncDirectory(parentOf(at) || '.')
+    } catch (error) {
+      const { code } = error as { readonly code?: unknown }
+      // Closed to this process: then it has not made it either.
+      if (code !== 'EACCES' && code !== 'EPERM') throw error
+    }
+  }
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash === 0 ? '/' : path.slice(0, Math.max(0, slash))
+}
+
 /** Writes the batches of one transaction into a file: `[topic length u16][partition u32][batch length u32][topic][batch]` each. */
 export class KeptRecords {
   private readonly files: FileSystem
