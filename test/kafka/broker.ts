@@ -194,12 +194,15 @@ class BrokerProcess implements Broker {
   }
 
   async kill(): Promise<void> {
+    // Whoever waits for its end shall not end before it.
+    this.child?.ref()
     this.child?.kill('SIGKILL')
     await this.ended
   }
 
   /** In order, so that the store is closed and Java writes what it writes at the end. */
   async shutDown(): Promise<void> {
+    this.child?.ref()
     this.child?.kill('SIGTERM')
     await Promise.race([this.ended, delay(ORDERLY_END_MS)])
     await this.kill()
