@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { type SeedReport, simulateSeed } from '../../packages/tidemark/src/testing/simulator/simulation.ts'
+import { simulateSeed } from '../../packages/tidemark/src/testing/simulator/simulation.ts'
+import type { SeedReport } from '../../packages/tidemark/src/testing/simulator/simulation-contract.ts'
 import { ALL_JOBS } from './jobs/all-jobs.ts'
 
 const { values } = parseArgs({

@@ -14,7 +14,7 @@ export { runningCountProblem } from '../../../packages/tidemark/src/testing/chec
 export { checkingSink } from '../../../packages/tidemark/src/testing/simulator/checking-sink.ts'
 export { checkingSource } from '../../../packages/tidemark/src/testing/simulator/checking-source.ts'
 export type { SimulatedWorld } from '../../../packages/tidemark/src/testing/simulator/simulated-world.ts'
-export type { Scenario, SimulatedJob } from '../../../packages/tidemark/src/testing/simulator/simulation.ts'
+export type { Scenario, SimulatedJob } from '../../../packages/tidemark/src/testing/simulator/simulation-contract.ts'
 
 import {
   exactlyOnceProblem,

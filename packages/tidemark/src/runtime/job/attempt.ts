@@ -1,57 +1,17 @@
 import { type ErrorInfo, fromErrorInfo, isTidemarkError, TidemarkError } from '../../core/errors.ts'
-import {
-  type Attempt as AttemptNumber,
-  type CheckpointId,
-  type Epoch,
-  type OperatorId,
-  type RunId,
-  type TaskId,
-  taskId,
-} from '../../core/ids.ts'
-import type { BuiltJob } from '../../core/job.ts'
+import { type CheckpointId, type OperatorId, type TaskId, taskId } from '../../core/ids.ts'
 import type { Manifest } from '../../core/manifest.ts'
-import type { ResolvedOptions } from '../../core/options.ts'
-import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import { makeManifest } from '../checkpoint/make-manifest.ts'
-import type { CheckpointStorage, CompletedCheckpoint } from '../checkpoint/contract.ts'
+import type { CompletedCheckpoint } from '../checkpoint/contract.ts'
 import type { CoordinatorAction, CoordinatorEvent } from '../checkpoint/coordinator-contract.ts'
-import { type ExecutionGraph, tasksOf } from '../deploy/execution-graph.ts'
-import type { SinkCommitters } from '../sink/sink-committers.ts'
+import { tasksOf } from '../deploy/execution-graph.ts'
 import { SourceEnumerators } from '../source/source-enumerators.ts'
-import { HostSet, type OpenHosts } from '../worker/host-set.ts'
-import type { FromTaskHost, TaskRestore } from '../worker/protocol.ts'
+import { HostSet } from '../worker/host-set.ts'
+import type { FromTaskHost } from '../worker/protocol.ts'
 import type { HostMetrics } from '../worker/task-host.ts'
+import type { AttemptEnd, AttemptOptions } from './attempt-contract.ts'
 import { CheckpointRequests } from './checkpoint-requests.ts'
-import type { CheckpointSummary, JobEvent } from './contract.ts'
-import type { JobEnvironment } from './environment.ts'
-
-export interface AttemptOptions {
-  readonly job: BuiltJob
-  readonly graph: ExecutionGraph
-  readonly options: ResolvedOptions
-  readonly environment: JobEnvironment
-  readonly run: RunId
-  readonly epoch: Epoch
-  readonly attempt: AttemptNumber
-  readonly topologyHash: string
-  readonly coordinator: CheckpointCoordinator
-  readonly storage: CheckpointStorage
-  /** Opens the links to the hosts of this attempt. */
-  readonly openHosts: OpenHosts
-  readonly secret: (name: string) => string
-  readonly committers: SinkCommitters
-  /** Complete checkpoints that exist, by id; kept up to date. */
-  readonly completed: Map<CheckpointId, CompletedCheckpoint>
-  readonly restores: ReadonlyMap<TaskId, TaskRestore>
-  readonly enumeratorStates: ReadonlyMap<OperatorId, unknown>
-  readonly emit: (event: JobEvent) => void
-}
-
-/** How an attempt ended; always after every task has stopped and every write and commit under way has settled. */
-export type AttemptEnd =
-  | { readonly kind: 'finished' }
-  | { readonly kind: 'stopped' }
-  | { readonly kind: 'failed'; readonly error: Error }
+import type { CheckpointSummary } from './contract.ts'
 
 /**
  * One attempt of a job, from deploying its tasks to the end of the last one. Performs what the coordinator decides; any failure stops all tasks.

@@ -7,24 +7,7 @@ import type {
   CoordinatorOptions,
 } from '../../runtime/checkpoint/coordinator-contract.ts'
 import { snapshotOf, type UntimedEvent } from './coordinator-driver.ts'
-
-type Fate = 'pending' | 'writing' | 'complete' | 'aborted' | 'unknown'
-
-/** A checkpoint as tasks, storage and users see it. */
-interface ModelCheckpoint {
-  readonly purpose: 'checkpoint' | 'savepoint'
-  readonly attempt: Attempt
-  /** Tasks that take their part in it when its barriers come. */
-  readonly participants: ReadonlySet<TaskId>
-  /** Those of them that were sent the trigger; the others wait for barriers. */
-  readonly roots: ReadonlySet<TaskId>
-  readonly acknowledged: Set<TaskId>
-  readonly finished: Set<TaskId>
-  fate: Fate
-  isConfirmed: boolean
-  isDiscarded: boolean
-  isRetired: boolean
-}
+import { type Fate, isSafelyFinished, type ModelCheckpoint, retainedOf } from './model-checkpoint.ts'
 
 type Stage = 'running' | 'data-finished' | 'released' | 'gone'
 
@@ -199,7 +182,7 @@ export class CoordinatorModel {
       const actions = this.send({ kind: 'manifest-written', checkpoint })
       // More may be there when an unknown outcome turned out to be a success: they go behind the next one.
       assert(
-        model.purpose === 'savepoint' || this.retainedCount() <= this.options.retained,
+        model.purpose === 'savepoint' || retainedOf(this.checkpoints).length <= this.options.retained,
         'not more are kept than asked for',
       )
       const isNotified = actions.some(({ kind }) => kind === 'notify-complete')
@@ -403,29 +386,17 @@ export class CoordinatorModel {
       'only complete checkpoints retire, once',
     )
     retired.isRetired = true
-    const newer = [...this.checkpoints].filter(([id, { fate, purpose, isRetired }]) => {
-      return id > checkpoint && fate === 'complete' && purpose === 'checkpoint' && !isRetired
-    })
+    const newer = retainedOf(this.checkpoints).filter((id) => id > checkpoint)
     assert(newer.length >= this.options.retained, 'enough newer checkpoints are durable when one retires')
   }
 
   private onRelease(task: TaskId): void {
     assert(this.stages.get(task) === 'data-finished', `${task} is released once, after its input ended`)
     this.stages.set(task, 'released')
-    const isSafe = [...this.checkpoints.values()].some(
-      ({ finished, isConfirmed, attempt, participants }) =>
-        isConfirmed && attempt === this.attempt && participants.has(task) && finished.has(task),
-    )
     assert(
-      isSafe || this.options.intervalMs === null,
+      isSafelyFinished(this.checkpoints, task, this.attempt) || this.options.intervalMs === null,
       `${task} is released only when it is finished in a committed checkpoint`,
     )
-  }
-
-  private retainedCount(): number {
-    return [...this.checkpoints.values()].filter(
-      ({ fate, purpose, isRetired }) => fate === 'complete' && purpose === 'checkpoint' && !isRetired,
-    ).length
   }
 
   private openRequestsWithoutWrite(): number {

@@ -7,7 +7,8 @@ import { RESOURCE } from '../../core/resource.ts'
 import { exactlyOnceProblem } from '../checkers/exactly-once.ts'
 import { checkingSink } from './checking-sink.ts'
 import { checkingSource } from './checking-source.ts'
-import { type Scenario, type SimulatedJob, simulateSeed } from './simulation.ts'
+import { simulateSeed } from './simulation.ts'
+import type { Scenario, SimulatedJob } from './simulation-contract.ts'
 import type { SimulatedWorld } from './simulated-world.ts'
 
 /** What came out of each sink of a job, by the sink's name, in the order of commits. */
