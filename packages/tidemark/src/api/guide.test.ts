@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
 
-const GUIDES = ['writing-jobs.md', 'testing.md', 'kafka.md']
+const GUIDES = ['writing-jobs.md', 'testing.md', 'kafka.md', 'schema-registry.md']
 
 const examples = GUIDES.flatMap((guide) => {
   const path = fileURLToPath(new URL(`../../../../docs/guide/${guide}`, import.meta.url))
