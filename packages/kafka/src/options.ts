@@ -1,5 +1,5 @@
 import type { Duration, Secret, Sink, StandardSchema } from 'tidemark/connector'
-import type { Codec, Decoder, Encoder } from './codec.ts'
+import type { Decoder, Encoder } from './codec.ts'
 
 /** How a cluster is reached. Serializable apart from secrets, which are resolved where a connection is opened. */
 export interface ClusterOptions {
@@ -137,5 +137,3 @@ export interface KafkaSinkOptions<T> {
    */
   readonly keepUntilCommitted?: string
 }
-
-export type { Codec, Decoder, Encoder }
