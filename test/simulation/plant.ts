@@ -60,7 +60,7 @@ function planting({ file, text, replacement, name }: PlantedBug): Plugin {
 
 function run(command: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, command, { timeout: 300_000, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+    execFile(process.execPath, command, { timeout: 900_000, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       // 1: a promise was broken, which is what is hoped for.
       if (error !== null && error.code !== 1) reject(new Error(`${error.message}\n${stderr}`))
       else resolve(stdout)

@@ -3,7 +3,7 @@ import { catchBug } from './plant.ts'
 import { PLANTED_BUGS } from './planted-bugs.ts'
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '2000' }, only: { type: 'string', default: '' } },
+  options: { seeds: { type: 'string', default: '12000' }, only: { type: 'string', default: '' } },
 })
 
 let missed = 0

@@ -45,7 +45,14 @@ export const explode: SimulatedJob = {
     return {
       definition,
       isRescalable: false,
-      options: { parallelism, batchSize, channelCapacity: 1, checkpointInterval: world.random.pick([20, 100, 300]) },
+      options: {
+        parallelism,
+        batchSize,
+        channelCapacity: 1,
+        checkpointInterval: world.random.pick([20, 100, 300]),
+        // A barrier waits for what is left of the record, one by one through channels that hold one.
+        ...(size > 300 ? { checkpointTimeout: 10_000 } : {}),
+      },
       checkAtRest() {
         if (inFlight.most > bound)
           world.violate('memory is bounded', `${inFlight.most} records inside, more than ${bound}`)
