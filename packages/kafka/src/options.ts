@@ -108,8 +108,10 @@ export interface TopicOptions<V, K = string | null> {
 }
 
 export interface KafkaSinkOptions<T> {
-  /** Default: JSON of the record. */
+  /** A codec for the whole record, or what of a record is written: bytes as they are, null as a tombstone, anything else by `codec`. Default: the record. */
   readonly value?: Encoder<unknown> | ((record: T) => unknown)
+  /** How what the function `value` returns is encoded. Default: JSON. */
+  readonly codec?: Encoder<unknown>
   readonly key?: (record: T) => string | Uint8Array | null
   readonly headers?: (record: T) => readonly KafkaHeader[] | Readonly<Record<string, string>>
   /** Milliseconds; default: the record's event time where it has one, else now. */

@@ -78,7 +78,7 @@ export class BrokerConnection {
       await connection.open()
       stage = FIRST_ANSWER
       const { maxVersion } = API_VERSIONS
-      const answer = await connection.send(API_VERSIONS, maxVersion, null, this.settings.connectTimeoutMs, false)
+      const answer = await connection.send(API_VERSIONS, maxVersion, null, this.settings.connectTimeoutMs)
       if (answer.error !== 0) throw tooOld(API_VERSIONS.name, maxVersion, connection.address)
       return { connection, versions: new Map(answer.ranges.map((range) => [range.key, range])) }
     } catch (error) {

@@ -1,5 +1,5 @@
-import { protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka'
 import type { KafkaError } from './contract.ts'
+import { PROTOCOL_ERRORS } from './protocol/errors.ts'
 
 /** Codes that no broker sends, and whether the same request may succeed later. */
 const OWN_CODES: ReadonlyMap<string, boolean> = new Map([
@@ -10,8 +10,8 @@ const OWN_CODES: ReadonlyMap<string, boolean> = new Map([
   ['CLOSED', false],
 ])
 
-const PROTOCOL_ERRORS = new Map(Object.entries(protocolErrors))
-const CODES = new Map(Object.entries<string>(protocolErrorsCodesById))
+const BY_CODE = new Map(PROTOCOL_ERRORS.map((error) => [error.code, error]))
+const BY_NUMBER = new Map(PROTOCOL_ERRORS.map((error) => [error.number, error]))
 
 class KafkaFailure extends Error implements KafkaError {
   override readonly name = 'KafkaError'
@@ -27,15 +27,15 @@ class KafkaFailure extends Error implements KafkaError {
 
 /** An error by Kafka's name or one of ours. The message says what failed and where; never hand in what may hold a password. */
 export function kafkaError(code: string, message: string): KafkaError {
-  return new KafkaFailure(code, message, OWN_CODES.get(code) ?? PROTOCOL_ERRORS.get(code)?.canRetry ?? false)
+  return new KafkaFailure(code, message, OWN_CODES.get(code) ?? BY_CODE.get(code)?.isRetriable ?? false)
 }
 
 /** The error that a broker answered with a number; null for 0. */
 export function brokerError(number: number, message: string): KafkaError | null {
   if (number === 0) return null
-  const code = CODES.get(String(number))
-  if (code === undefined) return new KafkaFailure(`UNKNOWN_ERROR_${number}`, message, false)
-  return kafkaError(code, `${message}: ${PROTOCOL_ERRORS.get(code)?.message}`)
+  const known = BY_NUMBER.get(number)
+  if (known === undefined) return new KafkaFailure(`UNKNOWN_ERROR_${number}`, message, false)
+  return new KafkaFailure(known.code, `${message}: ${known.message}`, known.isRetriable)
 }
 
 export function isKafkaError(error: unknown): error is KafkaError {

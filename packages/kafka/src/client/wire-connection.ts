@@ -1,44 +1,44 @@
-import {
-  Connection,
-  type ConnectionOptions,
-  type SASLOptions,
-  saslPlain,
-  saslScramSha,
-  Writer,
-} from '@platformatic/kafka'
-import { isIP } from 'node:net'
-import type { SecureContext } from 'node:tls'
+import { isIP, connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectSecurely, type SecureContext } from 'node:tls'
 import { connectionFailure } from './connection-failure.ts'
 import type { ClientSettings, KafkaError } from './contract.ts'
+import { FrameReader } from './frame-reader.ts'
 import { kafkaError } from './kafka-error.ts'
 import type { Api } from './protocol/api.ts'
 import { WireReader, WireWriter } from './protocol/wire.ts'
+import { logIn } from './sasl-login.ts'
 
-/** Times are ours: those of the library begin when a request is written, and leave the connection unusable. */
-const NO_TIMEOUT_MS = 2 ** 31 - 1
-/** Requests on a connection are answered in order; that more than this many wait is no case that occurs. */
-const MAX_IN_FLIGHT = 1024
 /** A login is renewed when this much of its time is over. */
 const RENEWAL = 0.8
+const CORRELATION_BYTES = 4
 
 export interface ConnectionSettings extends ClientSettings {
   readonly secureContext: SecureContext | null
 }
 
+interface Waiting {
+  readonly correlation: number
+  /** Never throws. */
+  readonly onAnswer: (frame: Buffer) => void
+  readonly reject: (reason: KafkaError) => void
+}
+
 /**
- * One connection of the client library, from its opening to its end; it never opens again. Whatever ends it rejects everything that waits on it, also a request that is not answered in
- * time: what comes after could not be told apart.
+ * One connection to a broker, from its opening to its end; it never opens again. Whatever ends it rejects everything that waits on it, also a request that is not answered in time or
+ * whose answer cannot be read: what comes after could not be told apart.
  */
 export class WireConnection {
   readonly address: string
   /** In `performance.now()`: when the broker wants to know again who we are. */
   renewAt = Number.POSITIVE_INFINITY
   private readonly settings: ConnectionSettings
-  private readonly connection: Connection
   private readonly host: string
   private readonly port: number
-  private readonly waiting = new Set<(reason: KafkaError) => void>()
-  private lastError: unknown = null
+  private socket: Socket | null = null
+  /** In the order in which they were sent, which is the order of the answers. */
+  private readonly waiting: Waiting[] = []
+  private lastCorrelation = 0
+  private rejectOpening: ((reason: KafkaError) => void) | null = null
   private reason: KafkaError | null = null
 
   constructor(settings: ConnectionSettings, host: string, port: number) {
@@ -46,10 +46,6 @@ export class WireConnection {
     this.host = host
     this.port = port
     this.address = `${host}:${port}`
-    this.connection = new Connection(settings.clientId, this.options())
-    // Without anybody to hear them, errors would end the process.
-    this.connection.on('error', (error) => (this.lastError = error))
-    this.connection.on('close', () => this.end(this.failure(this.lastError ?? new Error('the connection was closed'))))
   }
 
   get hasEnded(): boolean {
@@ -57,14 +53,27 @@ export class WireConnection {
   }
 
   get inFlight(): number {
-    return this.waiting.size
+    return this.waiting.length
   }
 
   /** Connected and logged in. */
-  open(): Promise<void> {
-    return this.settled((resolve, reject) => {
-      void this.connection.connect(this.host, this.port, (error) => (error === null ? resolve() : reject(error)))
-    }, null)
+  async open(): Promise<void> {
+    const { connectTimeoutMs, sasl } = this.settings
+    const deadline = performance.now() + connectTimeoutMs
+    const timer = setTimeout(() => {
+      this.end(kafkaError('TIMEOUT', `${this.address}: no connection within ${connectTimeoutMs} ms`))
+    }, connectTimeoutMs)
+    try {
+      await this.connect()
+      if (sasl === null) return
+      const startedAt = performance.now()
+      const lifetimeMs = await logIn(sasl, this.address, (api, request) =>
+        this.send(api, api.maxVersion, request, Math.max(1, deadline - performance.now())),
+      )
+      if (lifetimeMs > 0) this.renewAt = startedAt + RENEWAL * lifetimeMs
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   send<Request, Response>(
@@ -72,127 +81,117 @@ export class WireConnection {
     version: number,
     request: Request,
     timeoutMs: number,
-    hasTaggedHeader = true,
   ): Promise<Response> {
-    const write = () => {
-      const body = new WireWriter()
-      api.write(body, request, version)
-      const writer = Writer.create()
-      for (const part of body.finish()) writer.append(part)
-      return writer
-    }
-    return this.settled(
-      (resolve, reject) => {
-        this.connection.send(
-          api.key,
-          version,
-          write,
-          // One contiguous copy of the answer, of which everything else is a view.
-          (_correlation, _key, _version, reader) => api.read(new WireReader(reader.buffer.buffer), version),
-          true,
-          hasTaggedHeader,
-          (error, response) => {
-            if (error === null || error === undefined) return resolve(response as Response)
-            reject(
-              error instanceof RangeError
-                ? kafkaError(
-                    'CORRUPT_MESSAGE',
-                    `what ${this.address} answered to ${api.name} cannot be read: ${error.message}`,
-                  )
-                : error,
-            )
-          },
-        )
-      },
-      { request: api.name, timeoutMs },
-    )
+    return new Promise((resolve, reject) => {
+      if (this.reason !== null) return reject(this.reason)
+      const correlation = ++this.lastCorrelation
+      const parts = this.encode(api, version, request, correlation)
+      const timer = setTimeout(() => {
+        const limit = `${this.address} did not answer ${api.name} within ${Math.round(timeoutMs)} ms`
+        this.end(kafkaError('TIMEOUT', limit))
+      }, timeoutMs)
+      this.waiting.push({
+        correlation,
+        onAnswer: (frame) => {
+          clearTimeout(timer)
+          try {
+            const reader = new WireReader(frame.subarray(CORRELATION_BYTES))
+            if (api.headers?.response !== 0) reader.end()
+            resolve(api.read(reader, version))
+          } catch (error) {
+            const failure = this.unreadable(api.name, error)
+            reject(failure)
+            this.end(failure)
+          }
+        },
+        reject: (reason) => {
+          clearTimeout(timer)
+          reject(reason)
+        },
+      })
+      this.write(parts)
+    })
   }
 
   end(reason: KafkaError): void {
     if (this.reason !== null) return
     this.reason = reason
-    // The first makes the library forget its timers; the second does not wait until a broker has read everything.
-    this.connection.close().catch(() => {})
-    this.connection.socket?.destroy()
-    for (const reject of this.waiting) reject(reason)
-    this.waiting.clear()
+    // Without waiting until a broker has read everything.
+    this.socket?.destroy()
+    this.rejectOpening?.(reason)
+    for (const { reject } of this.waiting.splice(0)) reject(reason)
   }
 
-  /** Settles with what `start` calls first, with the end of the connection, or with that of its time. */
-  private settled<T>(
-    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => void,
-    limit: { readonly request: string; readonly timeoutMs: number } | null,
-  ): Promise<T> {
-    if (this.reason !== null) return Promise.reject(this.reason)
+  private connect(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer =
-        limit === null
-          ? undefined
-          : setTimeout(() => {
-              const text = `${this.address} did not answer ${limit.request} within ${limit.timeoutMs} ms`
-              this.end(kafkaError('TIMEOUT', text))
-            }, limit.timeoutMs)
-      const settle = () => {
-        clearTimeout(timer)
-        this.waiting.delete(fail)
-      }
-      const fail = (error: unknown) => {
-        settle()
-        reject(this.failure(error))
-      }
-      this.waiting.add(fail)
-      const succeed = (value: T) => {
-        settle()
-        resolve(value)
-      }
-      try {
-        start(succeed, fail)
-      } catch (error) {
-        fail(error)
-      }
+      if (this.reason !== null) return reject(this.reason)
+      this.rejectOpening = reject
+      const fail = (error: Error) => this.end(connectionFailure(error, this.address))
+      const socket = this.openSocket()
+      this.socket = socket
+      // Before a connection stands, and also after it has ended: without anybody to hear them, errors would end the process.
+      socket.on('error', fail)
+      socket.on('close', () => fail(new Error('the connection was closed')))
+      socket.once(this.settings.secureContext === null ? 'connect' : 'secureConnect', () => {
+        this.rejectOpening = null
+        const frames = new FrameReader(
+          (correlation) => this.waiting[0]?.correlation === correlation,
+          (frame) => this.waiting.shift()?.onAnswer(frame),
+        )
+        socket.on('data', (chunk: Buffer) => {
+          if (this.reason !== null) return
+          try {
+            frames.take(chunk)
+          } catch (error) {
+            this.end(this.unreadable('requests', error))
+          }
+        })
+        resolve()
+      })
     })
   }
 
-  private failure(error: unknown): KafkaError {
-    return connectionFailure(error, this.address, this.settings.sasl?.password ?? null)
+  private openSocket(): Socket {
+    const { host, port } = this
+    const { secureContext, tls } = this.settings
+    const options = { host, port, noDelay: true, keepAlive: true }
+    if (secureContext === null) return connectPlain(options)
+    // Names are told to the broker, addresses must not be (RFC 6066).
+    const servername = tls?.serverName ?? (isIP(host) === 0 ? host : null)
+    const socket = connectSecurely({ ...options, secureContext, ...(servername === null ? {} : { servername }) })
+    // As an option it is not passed on to the socket below.
+    return socket.setNoDelay(true)
   }
 
-  private options(): ConnectionOptions {
-    const { settings, host } = this
-    const { secureContext, tls } = settings
-    return {
-      connectTimeout: settings.connectTimeoutMs,
-      requestTimeout: NO_TIMEOUT_MS,
-      maxInflights: MAX_IN_FLIGHT,
-      ...(secureContext === null ? {} : { tls: { secureContext } }),
-      // Names are told to the broker, addresses must not be (RFC 6066).
-      ...(secureContext === null ? {} : { tlsServerName: tls?.serverName ?? isIP(host) === 0 }),
-      ...(settings.sasl === null ? {} : { sasl: this.login(settings.sasl) }),
-    }
+  private encode<Request>(
+    api: Api<Request, unknown>,
+    version: number,
+    request: Request,
+    correlation: number,
+  ): readonly Buffer[] {
+    const writer = new WireWriter()
+    // Its place is that of the length.
+    writer.int32(0)
+    writer.int16(api.key).int16(version).int32(correlation).shortString(this.settings.clientId)
+    if (api.headers?.request !== 1) writer.end()
+    api.write(writer, request, version)
+    const parts = writer.finish()
+    const length = parts.reduce((sum, part) => sum + part.length, 0)
+    parts[0]!.writeInt32BE(length - 4)
+    return parts
   }
 
-  /**
-   * The library would log in anew on the same connection, between requests that are under way, which brokers refuse; so it is told that a login lasts for ever, and connections are
-   * replaced in time.
-   */
-  private login({ mechanism, username, password }: NonNullable<ClientSettings['sasl']>): SASLOptions {
-    return {
-      mechanism,
-      authenticate: (_mechanism, connection, api, _username, _password, _token, callback) => {
-        const algorithm = mechanism === 'SCRAM-SHA-256' ? 'SHA-256' : 'SHA-512'
-        const answer =
-          mechanism === 'PLAIN'
-            ? saslPlain.authenticate(api, connection, username, password)
-            : saslScramSha.authenticate(api, connection, algorithm, username, password, saslScramSha.defaultCrypto)
-        answer.then(
-          (response) => {
-            const lifetimeMs = Number(response.sessionLifetimeMs)
-            if (lifetimeMs > 0) this.renewAt = performance.now() + RENEWAL * lifetimeMs
-            callback(null, { ...response, sessionLifetimeMs: 0n })
-          },
-          (error: Error) => callback(error),
-        )
-      },
-    }
+  /** In one system call, and without a copy of what is large. */
+  private write(parts: readonly Buffer[]): void {
+    const { socket } = this
+    socket?.cork()
+    for (const part of parts) socket?.write(part)
+    socket?.uncork()
+  }
+
+  private unreadable(what: string, error: unknown): KafkaError {
+    // Anything else is a mistake of ours.
+    if (!(error instanceof RangeError)) throw error
+    return kafkaError('CORRUPT_MESSAGE', `what ${this.address} answered to ${what} cannot be read: ${error.message}`)
   }
 }

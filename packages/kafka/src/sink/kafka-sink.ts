@@ -3,7 +3,7 @@ import type { ClusterConnection } from '../connection.ts'
 import type { KafkaSinkOptions } from '../options.ts'
 import { KafkaCommitter } from './kafka-committer.ts'
 import { KafkaWriter } from './kafka-writer.ts'
-import { isEncoder, RecordEncoder } from './record-encoder.ts'
+import { encoderOf, RecordEncoder } from './record-encoder.ts'
 import { checkTopicName, sinkSettings } from './sink-settings.ts'
 
 /** A sink that writes to a topic, or to the topic that a function chooses for each record. */
@@ -13,6 +13,7 @@ export function kafkaSink<T, D extends Delivery = 'exactly-once'>(
   options: KafkaSinkOptions<T> & { readonly delivery?: D } = {},
 ): Sink<T, D> {
   const settings = sinkSettings(options)
+  const codec = encoderOf(options)
   const name = typeof topic === 'function' ? null : checkTopicName(topic)
   const sink = {
     [SINK]: {},
@@ -21,7 +22,7 @@ export function kafkaSink<T, D extends Delivery = 'exactly-once'>(
     describe: {
       brokers: connection.brokers,
       topic: name ?? '(chosen by a function)',
-      ...(isEncoder(options.value) ? { value: options.value.kind } : {}),
+      ...(codec === undefined ? {} : { value: codec.kind }),
     },
     createWriter: (context) =>
       new KafkaWriter<T>(context, { settings, connection, topic, encoder: new RecordEncoder(options, context.secret) }),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { isTidemarkError, type TidemarkError } from 'tidemark/connector'
+import { text } from '../codecs/text.ts'
 import { MemoryCluster } from '../testing/memory-cluster.ts'
 import { committerOf, during, memoryConnection, settled, values, WriterRun } from '../testing/sink-kit.ts'
 import type { KafkaSinkOptions } from '../options.ts'
@@ -53,6 +54,20 @@ describe('what a record becomes', () => {
     expect(Buffer.from(record!.key!).toString()).toBe('a')
     expect(Buffer.from(record!.value!).toString()).toBe('{"order":4}')
     expect(record!.headers.map(({ name, value }) => [name, Buffer.from(value!).toString()])).toEqual([['trace', 't4']])
+  })
+
+  test('what value picks is encoded by the codec, but for bytes and tombstones', async () => {
+    const to = cluster(1)
+    const picks = ['text', Buffer.from([1, 2]), null]
+    const run = await open(to, { value: ({ id }) => picks[id], codec: text() })
+    await run.write([{ id: 0 }, { id: 1 }, { id: 2 }])
+    await run.prepare(1)
+    expect(to.committed('out').map(({ value }) => (value === null ? null : Buffer.from(value)))).toEqual([
+      Buffer.from('text'),
+      Buffer.from([1, 2]),
+      null,
+    ])
+    expect(() => kafkaSink(memoryConnection(to), 'out', { value: text(), codec: text() })).toThrow(/both codecs/)
   })
 
   test('without options it is JSON with its event time, and keys go where Kafka puts them', async () => {

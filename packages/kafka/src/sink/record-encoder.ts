@@ -13,7 +13,7 @@ export class RecordEncoder<T> {
   constructor(options: KafkaSinkOptions<T>, secret: (name: string) => string) {
     this.options = options
     const { value } = options
-    this.encoding = (isEncoder(value) ? value : json()).createEncoding({ secret })
+    this.encoding = (encoderOf(options) ?? json()).createEncoding({ secret })
     this.pick = typeof value === 'function' ? value : null
   }
 
@@ -27,14 +27,17 @@ export class RecordEncoder<T> {
 
   /** A promise: the record can be encoded when it has resolved. */
   prepare(record: T, topic: string): Promise<void> | undefined {
-    return this.encoding.prepare?.(record, { topic, part: 'value' })
+    if (this.encoding.prepare === undefined) return undefined
+    const picked = this.pick === null ? record : this.pick(record)
+    if (this.pick !== null && isWrittenAsItIs(picked)) return undefined
+    return this.encoding.prepare(picked, { topic, part: 'value' })
   }
 
-  /** Null: a tombstone. What a function picks is written as JSON, but for bytes, which are written as they are. */
+  /** Null: a tombstone. What a function picks is encoded, but for bytes, which are written as they are. */
   value(record: T, topic: string): Uint8Array | null {
     if (this.pick === null) return this.encoding.encode(record, { topic, part: 'value' })
     const picked = this.pick(record)
-    if (picked === null || picked instanceof Uint8Array) return picked
+    if (isWrittenAsItIs(picked)) return picked
     return this.encoding.encode(picked, { topic, part: 'value' })
   }
 
@@ -81,6 +84,15 @@ export class RecordEncoder<T> {
       },
     )
   }
+}
+
+/** The codec that the options name, whichever way. */
+export function encoderOf<T>({ value, codec }: KafkaSinkOptions<T>): Encoder<unknown> | undefined {
+  return isEncoder(value) ? value : codec
+}
+
+function isWrittenAsItIs(picked: unknown): picked is Uint8Array | null {
+  return picked === null || picked instanceof Uint8Array
 }
 
 export function isEncoder(value: unknown): value is Encoder<unknown> {

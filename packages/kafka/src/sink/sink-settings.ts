@@ -1,3 +1,4 @@
+import { isEncoder } from './record-encoder.ts'
 import { durationMs, TidemarkError } from 'tidemark/connector'
 import type { KafkaSinkOptions } from '../options.ts'
 import { checkCompression } from '../records/compression.ts'
@@ -23,6 +24,7 @@ export interface SinkSettings {
 
 const OPTION_NAMES: { readonly [Name in keyof Required<KafkaSinkOptions<unknown>>]: true } = {
   value: true,
+  codec: true,
   key: true,
   headers: true,
   timestamp: true,
@@ -79,12 +81,17 @@ export function checkTopicName(topic: unknown): string {
   )
 }
 
-function checkFunctions<T>({ value, ...functions }: KafkaSinkOptions<T>): void {
-  const isEncoder = typeof value === 'object' && value !== null && typeof value.createEncoding === 'function'
-  if (value !== undefined && typeof value !== 'function' && !isEncoder) {
+function checkFunctions<T>({ value, codec, ...functions }: KafkaSinkOptions<T>): void {
+  if (value !== undefined && typeof value !== 'function' && !isEncoder(value)) {
     throw invalid(
       'value is neither a codec nor a function',
       'Give a codec (json(), text(), …), or (record) => what is to be written.',
+    )
+  }
+  if (codec !== undefined && (!isEncoder(codec) || isEncoder(value))) {
+    throw invalid(
+      isEncoder(codec) ? 'value and codec are both codecs' : 'codec is not a codec',
+      'Give a codec (json(), text(), …) for what the function value returns, or a codec as value alone.',
     )
   }
   for (const name of ['key', 'headers', 'timestamp', 'partition'] as const) {

@@ -6,6 +6,8 @@ export interface Api<Request, Response> {
   readonly key: number
   readonly minVersion: number
   readonly maxVersion: number
+  /** Versions of the headers; 2 and 1, those with tagged fields, where nothing is said. */
+  readonly headers?: { readonly request: 1 | 2; readonly response: 0 | 1 }
   write(writer: WireWriter, request: Request, version: number): void
   read(reader: WireReader, version: number): Response
 }

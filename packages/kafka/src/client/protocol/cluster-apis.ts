@@ -13,6 +13,7 @@ export const API_VERSIONS: Api<null, { readonly error: number; readonly ranges: 
   key: 18,
   minVersion: 3,
   maxVersion: 3,
+  headers: { request: 2, response: 0 },
   write(writer) {
     writer.string('tidemark').string('0.1.0').end()
   },

@@ -64,6 +64,15 @@ export class WireWriter {
     return this
   }
 
+  /** As in requests and headers of before the compact encoding: two bytes of length. */
+  shortString(value: string): this {
+    const length = Buffer.byteLength(value)
+    assert(length <= 0x7fff, 'a short text has at most 32767 bytes')
+    this.int16(length).room(length)
+    this.at += this.buffer.write(value, this.at, 'utf8')
+    return this
+  }
+
   uuid(value: string | null): this {
     this.room(16)
     const written = this.buffer.write((value ?? EMPTY_UUID).replaceAll('-', ''), this.at, 16, 'hex')
@@ -162,6 +171,13 @@ export class WireReader {
     const value = this.nullableString()
     if (value === null) throw new RangeError('a text is missing')
     return value
+  }
+
+  shortString(): string {
+    const length = this.int16()
+    if (length < 0) throw new RangeError('a text is missing')
+    const start = this.advance(length)
+    return this.buffer.toString('utf8', start, start + length)
   }
 
   uuid(): string {
