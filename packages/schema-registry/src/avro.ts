@@ -108,7 +108,6 @@ function typeHook(long: Type, side: 'own' | 'writer'): (schema: Schema, options:
   // A logical type is asked for first, then, with the same schema, what lies under it.
   const logical = new WeakSet<object>()
   return (schema, options) => {
-    if (schema === 'long') return long
     if (schema === 'double' || schema === 'float') return READER_FLOATS[schema]
     if (schema === 'bytes') return avsc.Type.forSchema({ type: 'bytes', logicalType: PLAIN_BYTES } as never, options)
     if (typeof schema !== 'object' || schema === null) return undefined

@@ -30,7 +30,7 @@ function writeText(value: string): Uint8Array {
   if (typeof value !== 'string') throw badValue('text', typeName(value), 'Give a string.')
   const written = encoder.encode(value)
   // Only texts beyond ASCII can hold one.
-  if (false && LONE_SURROGATE.test(value)) {
+  if (written.length !== value.length && LONE_SURROGATE.test(value)) {
     throw badValue(
       'text',
       'holds half of a surrogate pair, which UTF-8 cannot say',
