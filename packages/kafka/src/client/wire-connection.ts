@@ -11,6 +11,7 @@ import { logIn } from './sasl-login.ts'
 /** A login is renewed when this much of its time is over. */
 const RENEWAL = 0.8
 const CORRELATION_BYTES = 4
+const MAX_CORRELATION = 2 ** 31 - 1
 
 export interface ConnectionSettings extends ClientSettings {
   readonly secureContext: SecureContext | null
@@ -84,7 +85,8 @@ export class WireConnection {
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (this.reason !== null) return reject(this.reason)
-      const correlation = ++this.lastCorrelation
+      const correlation = (this.lastCorrelation + 1) & MAX_CORRELATION
+      this.lastCorrelation = correlation
       const parts = this.encode(api, version, request, correlation)
       const timer = setTimeout(() => {
         const limit = `${this.address} did not answer ${api.name} within ${Math.round(timeoutMs)} ms`
@@ -100,7 +102,8 @@ export class WireConnection {
             resolve(api.read(reader, version))
           } catch (error) {
             const failure = this.unreadable(api.name, error)
-            reject(failure)
+            // Anything else than a lack of bytes is a mistake of ours, and nothing to try again.
+            reject(error instanceof RangeError ? failure : error)
             this.end(failure)
           }
         },
@@ -138,6 +141,8 @@ export class WireConnection {
           (correlation) => this.waiting[0]?.correlation === correlation,
           (frame) => this.waiting.shift()?.onAnswer(frame),
         )
+        // Brokers that hang up take nothing more. An error that is on its way is told first.
+        socket.once('end', () => socket.destroy())
         socket.on('data', (chunk: Buffer) => {
           if (this.reason !== null) return
           try {
@@ -190,8 +195,7 @@ export class WireConnection {
   }
 
   private unreadable(what: string, error: unknown): KafkaError {
-    // Anything else is a mistake of ours.
-    if (!(error instanceof RangeError)) throw error
-    return kafkaError('CORRUPT_MESSAGE', `what ${this.address} answered to ${what} cannot be read: ${error.message}`)
+    const text = error instanceof Error ? error.message : String(error)
+    return kafkaError('CORRUPT_MESSAGE', `what ${this.address} answered to ${what} cannot be read: ${text}`)
   }
 }

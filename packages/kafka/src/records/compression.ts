@@ -1,10 +1,11 @@
-import { compressionsAlgorithms } from '@platformatic/kafka'
 import { constants, gunzipSync, gzipSync } from 'node:zlib'
 import * as zlib from 'node:zlib'
 import { kafkaError } from '../client/kafka-error.ts'
 import type { Compression } from './contract.ts'
+import { compressLz4Frame } from './lz4-encoder.ts'
 import { decompressLz4Frame } from './lz4.ts'
-import { compressSnappy, decompressSnappy } from './snappy.ts'
+import { compressSnappy } from './snappy-encoder.ts'
+import { decompressSnappy } from './snappy.ts'
 
 /** By the number that batches name them with. */
 const COMPRESSIONS: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
@@ -42,17 +43,14 @@ export function compress(compression: Exclude<Compression, 'none'>, bytes: Buffe
     case 'snappy':
       return compressSnappy(bytes)
     case 'lz4':
-      return compressionsAlgorithms.lz4.compressSync(bytes)
+      return compressLz4Frame(bytes)
     case 'zstd':
       checkCompression('zstd')
       return zstd.zstdCompressSync!(bytes)
   }
 }
 
-/**
- * Throws a RangeError or an error of zlib for bytes that are not what they should be. Snappy and LZ4 are decompressed by our own code: the client library's WebAssembly has one
- * memory for everything, which bytes that it cannot read leave broken for all that come after.
- */
+/** Throws a RangeError or an error of zlib for bytes that are not what they should be. */
 export function decompress(compression: Exclude<Compression, 'none'>, bytes: Buffer): Buffer {
   switch (compression) {
     case 'gzip':

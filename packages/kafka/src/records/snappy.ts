@@ -1,20 +1,10 @@
-import { compressionsAlgorithms } from '@platformatic/kafka'
-
 /** What Java's SnappyOutputStream (xerial) puts before its chunks: a name, its version, and the oldest version that reads it. */
-const XERIAL_HEADER = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
+export const XERIAL_HEADER = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
 const XERIAL_NAME_BYTES = 8
 /** No element of Snappy makes more bytes of one. */
 const MAX_EXPANSION = 64
 
-/** In the framing that Kafka's clients in Java write and read: chunks with their length before them. */
-export function compressSnappy(bytes: Buffer): Uint8Array {
-  const chunk = compressionsAlgorithms.snappy.compressSync(bytes)
-  const length = Buffer.allocUnsafe(4)
-  length.writeInt32BE(chunk.length)
-  return Buffer.concat([XERIAL_HEADER, length, chunk])
-}
-
-/** With that framing or, as some clients in other languages write it, without. Throws a RangeError for what is not Snappy. */
+/** In the framing that Kafka's clients in Java write or, as some clients in other languages write it, without. Throws a RangeError for what is not Snappy. */
 export function decompressSnappy(bytes: Buffer, maxBytes: number): Buffer {
   const isFramed = bytes.subarray(0, XERIAL_NAME_BYTES).equals(XERIAL_HEADER.subarray(0, XERIAL_NAME_BYTES))
   const chunks = isFramed ? framedChunks(bytes) : [bytes]
