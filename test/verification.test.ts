@@ -16,7 +16,7 @@ const claims = readFileSync(`${ROOT}${PAGE}`, 'utf8')
   }))
 
 function read(file: string): string {
-  const isOfRepository = /^(?:test|docs|examples|benchmarks)\//.test(file)
+  const isOfRepository = /^(?:test|docs|examples|benchmarks|packages)\//.test(file)
   return readFileSync(`${ROOT}${isOfRepository ? '' : 'packages/tidemark/src/'}${file}`, 'utf8')
 }
 

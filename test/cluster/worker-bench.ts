@@ -16,6 +16,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 export const JOBS = [
   'co-stages',
   'counting',
+  'handing-out',
   'keeping',
   'slow-sink',
   'striped',
@@ -82,6 +83,8 @@ export interface Outside {
   readonly watch?: FileWatcher
   /** Told of every message of a worker, before it is delivered. */
   readonly onMessage?: () => void
+  /** Stands between the main thread and each worker. */
+  readonly between?: (thread: WorkerThread) => WorkerThread
 }
 
 /** Runs jobs in worker threads of this process, or in its main thread, on one folder. */
@@ -106,7 +109,7 @@ export class WorkerBench {
   async start(
     name: JobName,
     options: RunOptions,
-    { resourceLimits, watch, onMessage }: Outside = {},
+    { resourceLimits, watch, onMessage, between = (thread) => thread }: Outside = {},
   ): Promise<JobHandle> {
     const job = await this.programs.load(name)
     const { workerEntry: entry } = this.programs
@@ -132,7 +135,7 @@ export class WorkerBench {
           start: (worker, from) => {
             const thread = threads.start(worker, from)
             this.threads.push(thread)
-            return onMessage === undefined ? thread : heard(thread, onMessage)
+            return between(onMessage === undefined ? thread : heard(thread, onMessage))
           },
         },
       },
