@@ -59,10 +59,10 @@ module.exports = {
       'Connector packages see what other authors see.',
     ),
     rule(
-      'one-client-adapter',
-      { path: '^packages/', pathNot: '^packages/kafka/src/(client|records)/' },
-      { path: 'node_modules/@platformatic/kafka' },
-      'The Kafka client library stays behind its adapter.',
+      'one-door-to-the-network',
+      { path: '^packages/kafka/src/', pathNot: '^packages/kafka/src/client/' },
+      { path: '^(node:)?(net|tls)$' },
+      'Only the Kafka client speaks to brokers.',
     ),
   ],
   options: {

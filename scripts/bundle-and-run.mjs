@@ -15,7 +15,7 @@ await build({
   sourcemap: 'inline',
   outfile,
   conditions: ['@tidemark/source'],
-  external: ['esbuild', '@platformatic/kafka'],
+  external: ['esbuild'],
   logLevel: 'warning',
 })
 // Stacks that point into the sources cost a fifth of the time when many errors are made: for replays, not for long runs.

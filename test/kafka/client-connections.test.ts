@@ -94,7 +94,6 @@ describeWithBroker('a client whose broker goes away', () => {
       format: 'esm',
       outfile,
       conditions: ['@tidemark/source'],
-      external: ['@platformatic/kafka'],
       logLevel: 'warning',
     })
     // Killed, and so rejected, if it did not.
