@@ -10,6 +10,8 @@ import { threadId } from 'node:worker_threads'
 const RECORDS_PER_LOOK = 64
 
 const directory = process.env['STOPWATCH_DIRECTORY']
+/** For processes that do not live to their end: gets the time of day of each thread's first record, at once. */
+const firstRecords = process.env['STOPWATCH_FIRST_RECORDS']
 let hasStarted = false
 let first = 0n
 let last = 0n
@@ -20,6 +22,7 @@ export function started(): void {
   if (hasStarted) return
   hasStarted = true
   first = process.hrtime.bigint()
+  if (firstRecords !== undefined) appendFileSync(firstRecords, `${Date.now()}\n`)
 }
 
 /** A record has come to the end. */

@@ -1,5 +1,5 @@
 /**
- * Counts the records of a topic by their key, to its end as of now, and writes each count to another topic, exactly once.
+ * Counts the records of a topic by their key, to its end as of now (`--unbounded`: for ever), and writes each count to another topic, exactly once.
  *
  *     npx tidemark run benchmarks/jobs/kafka-count.ts --parallelism 2 --checkpoint-interval 1s -- --brokers localhost:9092 --input input --output output
  */
@@ -9,16 +9,17 @@ import { defineJob } from 'tidemark'
 import { ended, started } from '../harness/stopwatch.ts'
 
 export default defineJob('kafka-count', (job) => {
-  const { brokers, input, output } = parseArgs({
+  const { brokers, input, output, unbounded } = parseArgs({
     options: {
       brokers: { type: 'string', default: '' },
       input: { type: 'string', default: 'input' },
       output: { type: 'string', default: 'output' },
+      unbounded: { type: 'boolean', default: false },
     },
   }).values
   const cluster = kafka({ brokers })
   job
-    .source('input', cluster.records(input, { key: text(), value: bytes(), stop: 'latest' }))
+    .source('input', cluster.records(input, { key: text(), value: bytes(), ...(unbounded ? {} : { stop: 'latest' }) }))
     .map(({ key }) => {
       started()
       return key
