@@ -30,10 +30,11 @@ const broker = await startBroker({ isMeasured: true })
 const feeder = new TopicFeeder(broker.bootstrap)
 const folder = await mkdtemp(join(tmpdir(), 'bench-restart-'))
 const firstRecords = join(folder, 'first-records')
-let isOver = false
+/** Ends what goes on beside the jobs. */
+const over = new AbortController()
 
 async function feed(): Promise<void> {
-  while (!isOver) {
+  while (!over.signal.aborted) {
     const records = Array.from({ length: RECORDS_PER_APPEND }, () => {
       const key = `key-${Math.floor(random() * KEYS)}`
       return { key, value: 'x'.repeat(100 - key.length) }
@@ -57,7 +58,7 @@ class Watcher {
     const [found] = await this.client.topics([this.topic])
     const offsets = new Map<number, number>(found!.partitions.map(({ partition }) => [partition, 0]))
     const cursor = createRecordCursor()
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const { leader } = found!.partitions[0]!
       const fetched = await this.client.fetch(leader!, {
         isolation: 'committed',
@@ -167,7 +168,7 @@ async function measureTidemark(): Promise<void> {
   }
   await victim.kill()
   console.log(`tidemark p=2: first record ${described(silences)}, first committed ${described(invisibles)}`)
-  isOver = true
+  over.abort()
   await watching
 }
 
@@ -202,7 +203,7 @@ try {
   await measureTidemark()
   await feeding
 } finally {
-  isOver = true
+  over.abort()
   await feeder.close()
   await broker.stop()
   await rm(folder, { recursive: true, force: true })

@@ -15,7 +15,11 @@ export async function checkBroker(
   brokers: string,
 ): Promise<void> {
   const { job, operator, checkpointIntervalMs, checkpointTimeoutMs } = context
-  if (topic !== null && (await client.topics([topic])).length === 0) {
+  const [found, configured] = await Promise.all([
+    topic === null ? null : client.topics([topic]),
+    client.brokerConfig(MAX_TIMEOUT),
+  ])
+  if (found?.length === 0) {
     throw new TidemarkError(
       'INVALID_OPTION',
       `topic ${topic} of sink ${operator} does not exist (brokers ${brokers})`,
@@ -26,7 +30,7 @@ export async function checkBroker(
       },
     )
   }
-  const most = Number((await client.brokerConfig(MAX_TIMEOUT)) ?? Number.NaN)
+  const most = Number(configured ?? Number.NaN)
   if (transactionTimeoutMs > most) {
     throw new TidemarkError(
       'INVALID_OPTION',

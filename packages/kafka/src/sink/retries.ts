@@ -1,6 +1,6 @@
 import type { Clock } from 'tidemark/connector'
-import { backoffMs } from '../source/backoff.ts'
-import { isRetriable } from './sink-errors.ts'
+import { retryDelayMs } from '../source/backoff.ts'
+import { codeOf, isRetriable } from './sink-errors.ts'
 
 /** Tries again what may succeed later; whatever waits ends with `stop`, and leaves no timer. */
 export class Retries {
@@ -19,7 +19,7 @@ export class Retries {
       try {
         return await ask()
       } catch (error) {
-        const delayMs = Math.max(backoffMs(failures + 1), 1)
+        const delayMs = retryDelayMs(failures, codeOf(error))
         const isHopeless = !isRetriable(error) || this.clock.monotonic() + delayMs > deadline
         if (isHopeless || !(await this.wait(delayMs))) throw error
       }

@@ -1,5 +1,5 @@
 import type { Clock } from 'tidemark/connector'
-import { backoffMs } from './backoff.ts'
+import { retryDelayMs } from './backoff.ts'
 import { isKafkaError } from './source-errors.ts'
 
 /** Asks again for as long as the error says that it may help and patience lasts; then throws the last error. */
@@ -14,9 +14,9 @@ export async function retrying<R>(
     try {
       return await ask()
     } catch (error) {
-      const delayMs = Math.max(backoffMs(failures + 1), 1)
-      const isHopeless = !isKafkaError(error) || !error.isRetriable
-      if (isHopeless || !isWanted() || clock.monotonic() + delayMs > deadline) throw error
+      if (!isKafkaError(error) || !error.isRetriable || !isWanted()) throw error
+      const delayMs = retryDelayMs(failures, error.code)
+      if (clock.monotonic() + delayMs > deadline) throw error
       await new Promise<void>((resolve) => void clock.schedule(delayMs, resolve))
     }
   }
