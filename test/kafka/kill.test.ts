@@ -152,6 +152,8 @@ describeWithBroker('Kafka to Kafka in a process that is killed', () => {
           if (await Promise.race([job.ended.then(() => true), delay(0, false)])) break
         }
         const { signal, stderr } = await job.ended
+        // What it said last explains an end that nobody asked for.
+        if (signal === null) console.error(JSON.stringify(job.events.slice(-3)))
         const started = job.events.find((event) => event.kind === 'started')
         if (started?.kind === 'started' && started.from.kind === 'restored') restores++
         return { signal, stderr }

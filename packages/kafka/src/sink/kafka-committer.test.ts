@@ -267,6 +267,9 @@ describe('a start', () => {
     const { committer } = committerOf(to, sinkTo(to), { run: 'later' as RunId })
     await expect(during(to, committer.check!(FRESH))).rejects.toMatchObject({ code: 'OUTPUT_WITHOUT_CHECKPOINT' })
     await during(to, committer.check!({ kind: 'fresh', isForced: true }))
+    // It was killed before its first checkpoint was complete, or a run between was that came no further.
+    await during(to, committer.check!({ kind: 'fresh', isForced: false, unfinished: 'run' as RunId }))
+    await during(to, committer.check!({ kind: 'fresh', isForced: false, unfinished: 'between' as RunId }))
     await during(to, committer.check!({ kind: 'restored', from: 'run' as RunId }))
     await during(to, committer.abortOthers())
     await during(to, committer.check!(FRESH))
@@ -282,6 +285,10 @@ describe('a start', () => {
     await commit(to, committables)
     await expect(during(to, committer.check!(FRESH))).rejects.toMatchObject({ code: 'OUTPUT_WITHOUT_CHECKPOINT' })
     await committer.close?.()
+    const { committer: later } = committerOf(to, sinkTo(to), { run: 'later' as RunId })
+    const again = later.check!({ kind: 'fresh', isForced: false, unfinished: 'run' as RunId })
+    await expect(during(to, again)).rejects.toMatchObject({ code: 'OUTPUT_WITHOUT_CHECKPOINT' })
+    await later.close?.()
   })
 })
 

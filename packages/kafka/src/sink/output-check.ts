@@ -49,8 +49,8 @@ export async function checkBroker(
 }
 
 /**
- * Nothing is restored, but transactions of this sink are there that a checkpoint may hold: then that checkpoint was lost, or is looked for in the wrong place. Open ones of this very
- * run are none: the run is known here, and so is that it has no checkpoint.
+ * Nothing is restored, but transactions of this sink are there that a checkpoint may hold: then that checkpoint was lost, or is looked for in the wrong place. Open ones are none where
+ * the job's record is there: it is known that nothing was completed since they were opened. Committed ones of a run that is said to have no checkpoint always are.
  */
 export async function checkTraces(
   client: KafkaClient,
@@ -61,9 +61,10 @@ export async function checkTraces(
   if (start.kind !== 'fresh' || start.isForced) return
   const traces = (await listOwn(client, prefix, [...OPEN_STATES, 'CompleteCommit'])).filter(
     ({ transactionalId, state }) => {
-      const isOwnRun = parseTransactionName(transactionalId)!.run === run
-      const isCommitted = state === 'PrepareCommit' || state === 'CompleteCommit'
-      return isOwnRun ? isCommitted : state !== 'CompleteCommit'
+      const named = parseTransactionName(transactionalId)!.run
+      if (state === 'PrepareCommit') return true
+      if (state === 'CompleteCommit') return named === run || named === start.unfinished
+      return named !== run && start.unfinished === undefined
     },
   )
   const [first] = traces

@@ -92,11 +92,12 @@ export type CommitResult =
   | { readonly kind: 'retry' | 'lost'; readonly error: unknown }
 
 /**
- * `fresh`: no checkpoint is restored. `isForced`: the user said `--fresh`. `restored`: from a checkpoint of run `from`, which is this run's own, or another one
+ * `fresh`: no checkpoint is restored. `isForced`: the user said `--fresh`. `unfinished`: the job's record is there and names this run, which was stopped before it had completed a checkpoint; absent where
+ * nothing is known of an earlier run that has not ended, be it that there was none or that the record was lost. `restored`: from a checkpoint of run `from`, which is this run's own, or another one
  * whose output this run takes over and goes on with.
  */
 export type StartKind =
-  | { readonly kind: 'fresh'; readonly isForced: boolean }
+  | { readonly kind: 'fresh'; readonly isForced: boolean; readonly unfinished?: RunId }
   | { readonly kind: 'restored'; readonly from: RunId }
 
 /** Makes transactions visible. Runs on the main thread; calls never overlap. */

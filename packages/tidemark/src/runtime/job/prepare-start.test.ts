@@ -51,6 +51,16 @@ function prepare(files: MemoryFileSystem, isFresh: boolean) {
 }
 
 describe('preparing a start', () => {
+  it('tells sinks of a run that was stopped before its first checkpoint, and of none where there is no record', async () => {
+    const files = new MemoryFileSystem()
+    const first = await prepare(files, false)
+    expect(first.kind).toEqual({ kind: 'fresh', isForced: false })
+    const second = await prepare(files, false)
+    expect(second.kind).toEqual({ kind: 'fresh', isForced: false, unfinished: first.run })
+    await second.directory.setStatus('canceled')
+    expect((await prepare(files, false)).kind).toEqual({ kind: 'fresh', isForced: false })
+  })
+
   it('only puts away what is left when the process was killed after the end of the job was durable', async () => {
     const files = new MemoryFileSystem()
     const first = await prepare(files, false)

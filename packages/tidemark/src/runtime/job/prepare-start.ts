@@ -10,6 +10,8 @@ import { dealOut } from './deal-out.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { JobEnvironment } from './environment.ts'
 import { type JobDirectory, openJobDirectory, type StartedRun } from './job-directory.ts'
+import type { JobRecord } from './job-record.ts'
+import { hasEnded } from './start-decision.ts'
 import { type JobStart, startJob, type StartRequest } from './start-job.ts'
 
 export interface PreparedStart extends JobStart {
@@ -55,7 +57,8 @@ export async function prepareStart(options: {
         await checkStates(restore.manifest, job, storage)
       }
       committers = options.makeCommitters(run)
-      await committers.check(startKind(run, restore, isFinished, isFresh), restore?.manifest.committables ?? [])
+      const kind = startKind(run, restore, isFinished, isFresh, directory.previous)
+      await committers.check(kind, restore?.manifest.committables ?? [])
     },
   }
   const start = await startJob(files, directory, request).catch(async (error: unknown) => {
@@ -68,7 +71,7 @@ export async function prepareStart(options: {
     ...start,
     directory,
     committers,
-    kind: startKind(start, start.restore, start.isFinished, isFresh),
+    kind: startKind(start, start.restore, start.isFinished, isFresh, directory.previous),
     topologyHash: topologyHash(job.plan),
   }
 }
@@ -78,7 +81,10 @@ function startKind(
   restore: CompletedCheckpoint | null,
   isFinished: boolean,
   isForced: boolean,
+  previous: JobRecord | null,
 ): StartKind {
   if (isFinished) return { kind: 'restored', from: run }
-  return restore === null ? { kind: 'fresh', isForced } : { kind: 'restored', from: restore.manifest.run }
+  if (restore !== null) return { kind: 'restored', from: restore.manifest.run }
+  const unfinished = previous === null || hasEnded(previous) ? undefined : previous.run
+  return { kind: 'fresh', isForced, ...(unfinished === undefined ? {} : { unfinished }) }
 }

@@ -91,7 +91,7 @@ function explainDamage(error: TidemarkError): TidemarkError {
 }
 
 /** Nothing is left to go on with. */
-function hasEnded(record: JobRecord): boolean {
+export function hasEnded(record: JobRecord): boolean {
   return record.status === 'finishing' || record.status === 'finished' || record.status === 'canceled'
 }
 
