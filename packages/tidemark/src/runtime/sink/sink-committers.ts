@@ -126,25 +126,30 @@ export class SinkCommitters {
 
   private commitPending(): Promise<void> {
     return this.serially(async () => {
-      for (let delayMs = FIRST_RETRY_MS; this.pending.length > 0; delayMs = Math.min(2 * delayMs, LAST_RETRY_MS)) {
-        const error = await this.tryCommit()
+      let delayMs = FIRST_RETRY_MS
+      while (this.pending.length > 0) {
+        const retry = await this.tryCommit()
         if (this.pending.length === 0 || this.isStopped) return
+        // Nothing failed: what is pending has come meanwhile.
+        if (retry === null) continue
+        const { error } = retry
         this.warn(
           `${this.pending.length} transactions are not committed yet, retrying: ${error instanceof Error ? error.message : String(error)}`,
         )
         await new Promise<void>((resolve) => void this.clock.schedule(delayMs, resolve))
+        delayMs = Math.min(2 * delayMs, LAST_RETRY_MS)
       }
     })
   }
 
-  /** One round over all sinks; returns the last reason to retry. */
-  private async tryCommit(): Promise<unknown> {
-    let reason: unknown = null
+  /** One round over all sinks; returns the last reason to retry, null when there is none. */
+  private async tryCommit(): Promise<{ readonly error: unknown } | null> {
+    let reason: { readonly error: unknown } | null = null
     for (const operator of this.committers.keys()) {
       for (const transactions of oldestFirst(this.pending.filter((committable) => committable.operator === operator))) {
         const retry = await this.tryCommitOf(operator, transactions)
         if (retry === null) continue
-        reason = retry.error
+        reason = retry
         break
       }
     }
