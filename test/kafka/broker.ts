@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -215,11 +215,22 @@ class BrokerProcess implements Broker {
 
   freeze(): void {
     process.kill(this.processId, 'SIGSTOP')
+    // The signal arrives at some time: until then an answer may still come.
+    while (!isStopped(this.processId));
   }
 
   thaw(): void {
     process.kill(this.processId, 'SIGCONT')
   }
+}
+
+/** Every thread is. */
+function isStopped(processId: number): boolean {
+  const tasks = `/proc/${processId}/task`
+  if (existsSync(tasks)) {
+    return readdirSync(tasks).every((task) => /\) T /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8')))
+  }
+  return spawnSync('ps', ['-o', 'state=', '-p', String(processId)], { encoding: 'utf8' }).stdout.startsWith('T')
 }
 
 /** The classes of a broker that has started, as Java's class data sharing keeps them; made by a broker of its own. Without it (another Java) starts are slower. */
