@@ -18,6 +18,8 @@ export const matches = new Uint32Array(MATCH_FIELDS * Math.ceil(MAX_BLOCK_BYTES 
  * `matches` holds, in order and without overlaps.
  */
 export function findMatches(bytes: Uint8Array, start: number, end: number): number {
+  // Reads four bytes at once, wherever they lie.
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   table.fill(0)
   const lastStart = end - NO_MATCH_BYTES
   const lastEnd = end - LAST_LITERALS
@@ -25,27 +27,25 @@ export function findMatches(bytes: Uint8Array, start: number, end: number): numb
   let at = start + 1
   let misses = 0
   while (at <= lastStart) {
-    const word = wordAt(bytes, at)
+    const word = words.getInt32(at, true)
     const slot = Math.imul(word, 0x9e3779b1) >>> (32 - HASH_BITS)
     // Empty slots name the start of the block, which is looked at like any other place.
     const candidate = start + table[slot]!
     table[slot] = at - start
-    if (wordAt(bytes, candidate) !== word) {
+    if (words.getInt32(candidate, true) !== word) {
       at += 1 + (misses++ >>> 6)
       continue
     }
     misses = 0
+    const distance = at - candidate
     let to = at + MIN_MATCH
-    for (let from = candidate + MIN_MATCH; to < lastEnd && bytes[to] === bytes[from]; to++) from++
+    while (to + 4 <= lastEnd && words.getInt32(to, true) === words.getInt32(to - distance, true)) to += 4
+    while (to < lastEnd && bytes[to] === bytes[to - distance]) to++
     matches[fields] = at
-    matches[fields + 1] = at - candidate
+    matches[fields + 1] = distance
     matches[fields + 2] = to - at
     fields += MATCH_FIELDS
     at = to
   }
   return fields / MATCH_FIELDS
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
 }
