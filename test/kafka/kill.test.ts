@@ -17,6 +17,7 @@ const TIMEOUT_MS = 400_000
 const PARTITIONS = 4
 const RECORDS = 200_000
 const WORDS = 1000
+const RANDOM_KILLS = 4
 const repository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 type ProcessEvent = JobEvent | { readonly kind: 'result' | 'error' | 'metrics' | 'notice' }
@@ -162,7 +163,7 @@ describeWithBroker('Kafka to Kafka in a process that is killed', () => {
         const job = new JobProcess(folder, broker.bootstrap, step)
         expect(await live(job, () => false), step).toEqual({ signal: 'SIGKILL', stderr: '' })
       }
-      for (let time = 0; time < 4; time++) {
+      for (let time = 0; time < RANDOM_KILLS; time++) {
         const job = new JobProcess(folder, broker.bootstrap, null)
         const last = live(job, () => false)
         await job.told('checkpoint-completed', 1 + time)
@@ -181,7 +182,8 @@ describeWithBroker('Kafka to Kafka in a process that is killed', () => {
       await feed(RECORDS)
       const { code, stderr } = await job.ended
       expect({ code, stderr }).toMatchObject({ code: 0 })
-      expect(restores).toBeGreaterThanOrEqual(STEPS.length)
+      // Those that live until they say so: the first has nothing to restore, the second not always, and three die while they recover.
+      expect(restores).toBeGreaterThanOrEqual(STEPS.length - 5 + RANDOM_KILLS - 1)
 
       const counts = new Map<string, number[]>()
       for (const { key, value } of await readCommitted(broker, 'counts')) {
