@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compressLz4Frame } from './lz4-encoder.ts'
 import { decompressLz4Frame } from './lz4.ts'
+import { findMatches, MATCH_FIELDS, matches } from './matches.ts'
 import { compressSnappy } from './snappy-encoder.ts'
 import { decompressSnappy } from './snappy.ts'
 
@@ -53,16 +54,49 @@ describe.each(CODECS)('$name', ({ compress, decompress }) => {
     }
   })
 
+  test('gives back what comes again at every distance around those that are encoded otherwise', () => {
+    for (const distance of [1, 2, 255, 256, 2047, 2048, 2049, 65_520]) {
+      for (const length of [4, 11, 12, 64, 67, 68]) {
+        const before = Buffer.from(
+          Array.from({ length: distance }, (_, index) => Math.imul(index + 1, 0x9e3779b1) >>> 24),
+        )
+        const again = Buffer.from(Array.from({ length }, (_, index) => before[index % distance]!))
+        const bytes = Buffer.concat([before, again, Buffer.from('the end of it')])
+        expect(decompress(compress(bytes), MANY).equals(bytes), `${distance} ${length}`).toBe(true)
+      }
+    }
+  })
+
   test('makes what repeats itself small, and nothing much larger', () => {
     const lines = Buffer.from(
       Array.from({ length: 2000 }, (_, line) => `{"user":"user-${line % 50}","amount":${line}}`).join('\n'),
     )
     expect(compress(lines).length).toBeLessThan(lines.length / 2)
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200_000 }), (bytes) => {
-        expect(compress(bytes).length).toBeLessThan(bytes.length * 1.01 + 32)
-      }),
-      { numRuns: 30 },
+    // Without anything that comes again: each block is one literal.
+    let state = 1
+    const noise = Buffer.from(
+      Array.from({ length: 200_000 }, () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) >>> 24),
     )
+    for (const bytes of [noise, noise.subarray(0, 65_536), noise.subarray(0, 61), noise.subarray(0, 0)]) {
+      const compressed = compress(bytes)
+      expect(compressed.length).toBeLessThan(bytes.length * 1.01 + 32)
+      expect(decompress(compressed, MANY).equals(bytes)).toBe(true)
+    }
   })
+})
+
+test('a match neither begins nor ends where LZ4 wants bytes as they are', () => {
+  fc.assert(
+    fc.property(pieces, (bytes) => {
+      const block = bytes.subarray(0, 65_536)
+      let anchor = 0
+      for (let index = 0, count = findMatches(block, 0, block.length); index < count; index++) {
+        const [at, distance, length] = matches.subarray(MATCH_FIELDS * index)
+        expect(at! >= anchor && distance! >= 1 && distance! <= at! && length! >= 4).toBe(true)
+        expect(at).toBeLessThanOrEqual(block.length - 12)
+        anchor = at! + length!
+        expect(anchor).toBeLessThanOrEqual(block.length - 5)
+      }
+    }),
+  )
 })
