@@ -2,10 +2,12 @@ import { type ErrorContext, TidemarkError } from '../core/errors.ts'
 import { type Resource, RESOURCE } from '../core/resource.ts'
 import { type Sink, SINK } from '../core/sink.ts'
 import { type Source, SOURCE } from '../core/source.ts'
+import type { CallSite } from './call-site.ts'
 
 /** An error in the definition of a job. `at` is where the user made the call. */
-export function invalidJob(message: string, action: string, at?: string, context: ErrorContext = {}): TidemarkError {
-  return new TidemarkError('INVALID_JOB', at === undefined ? message : `${message} (${at})`, { action, context })
+export function invalidJob(message: string, action: string, at?: CallSite, context: ErrorContext = {}): TidemarkError {
+  const place = at?.()
+  return new TidemarkError('INVALID_JOB', place === undefined ? message : `${message} (${place})`, { action, context })
 }
 
 const MAX_NAME_LENGTH = 128
@@ -14,7 +16,7 @@ const MAX_NAME_LENGTH = 128
 const UNUSABLE_IN_NAMES = /[\u0000-\u001F\u007F/\\]/
 
 /** Names are what state and transactions are found by: `what` says of which kind of thing. */
-export function requireName(what: string, name: unknown, at: string | undefined): asserts name is string {
+export function requireName(what: string, name: unknown, at: CallSite | undefined): asserts name is string {
   if (typeof name !== 'string' || name.trim() === '') {
     throw invalidJob(
       `${what} has no name: got ${show(name)}`,
@@ -40,7 +42,7 @@ export function requireName(what: string, name: unknown, at: string | undefined)
 export function requireFunction(
   what: string,
   value: unknown,
-  at: string | undefined,
+  at: CallSite | undefined,
 ): asserts value is (...args: never) => unknown {
   if (typeof value !== 'function')
     throw invalidJob(`${what} is not a function: got ${show(value)}`, 'Give a function.', at)
@@ -49,20 +51,24 @@ export function requireFunction(
 export function requireObject(
   what: string,
   value: unknown,
-  at: string | undefined,
+  at: CallSite | undefined,
 ): asserts value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidJob(`${what} is not an object: got ${show(value)}`, 'Give an object literal.', at)
   }
 }
 
-export function requireOneOf(what: string, value: unknown, allowed: readonly string[], at: string | undefined): void {
+export function requireOneOf(what: string, value: unknown, allowed: readonly string[], at: CallSite | undefined): void {
   if (!allowed.includes(value as string)) {
     throw invalidJob(`${what} is ${show(value)}`, `Give one of ${allowed.map((one) => `'${one}'`).join(', ')}.`, at)
   }
 }
 
-export function requireSource(what: string, value: unknown, at: string | undefined): asserts value is Source<unknown> {
+export function requireSource(
+  what: string,
+  value: unknown,
+  at: CallSite | undefined,
+): asserts value is Source<unknown> {
   if (hasMark(value, SOURCE)) return
   throw invalidJob(
     `${what} is not a source: got ${show(value)}`,
@@ -71,7 +77,7 @@ export function requireSource(what: string, value: unknown, at: string | undefin
   )
 }
 
-export function requireSink(what: string, value: unknown, at: string | undefined): asserts value is Sink<unknown> {
+export function requireSink(what: string, value: unknown, at: CallSite | undefined): asserts value is Sink<unknown> {
   if (!hasMark(value, SINK)) {
     throw invalidJob(`${what} is not a sink: got ${show(value)}`, `Give what a connector's sink function returns.`, at)
   }
@@ -88,7 +94,7 @@ export function requireSink(what: string, value: unknown, at: string | undefined
 export function requireResource(
   what: string,
   value: unknown,
-  at: string | undefined,
+  at: CallSite | undefined,
 ): asserts value is Resource<unknown> {
   if (!hasMark(value, RESOURCE))
     throw invalidJob(`${what} is not a resource: got ${show(value)}`, 'Give what resource(name, { open }) returns.', at)

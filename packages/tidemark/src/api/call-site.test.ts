@@ -1,30 +1,30 @@
 import { expect, test } from 'vitest'
-import { callSite, frameLocation, methodCallSite } from './call-site.ts'
+import { type CallSite, callSite, frameLocation, methodCallSite } from './call-site.ts'
 
 test('the call site is where the user called, however deep the package asks', () => {
-  function publicFunction(): string | undefined {
+  function publicFunction(): CallSite {
     return inner()
   }
-  function inner(): string | undefined {
+  function inner(): CallSite {
     return callSite(publicFunction)
   }
-  const places = [publicFunction(), publicFunction()]
+  const places = [publicFunction(), publicFunction()].map((site) => site())
   expect(places[0]).toMatch(/^\/.*call-site\.test\.ts:\d+:\d+$/)
   expect(places[1]).not.toBe(places[0])
 })
 
 test('the call site of a method is found through whatever overrides it', () => {
   class Base {
-    ask(): string | undefined {
+    ask(): CallSite {
       return methodCallSite(this, 'ask')
     }
   }
   class Derived extends Base {
-    override ask(): string | undefined {
+    override ask(): CallSite {
       return super.ask()
     }
   }
-  const [direct, derived] = [new Base().ask(), new Derived().ask()]
+  const [direct, derived] = [new Base().ask(), new Derived().ask()].map((site) => site())
   expect(derived?.split(':').at(-2)).toBe(direct?.split(':').at(-2))
 })
 

@@ -1,5 +1,5 @@
 import { invalidJob, requireFunction, requireName, requireObject, requireOneOf } from './arguments.ts'
-import { callSite, methodCallSite } from './call-site.ts'
+import { type CallSite, callSite, methodCallSite } from './call-site.ts'
 import { type DataStream, outputStreams } from './data-stream.ts'
 import type { JobGraph } from './job-graph.ts'
 import type { WidenKey } from './key.ts'
@@ -131,7 +131,7 @@ class ConnectedStreams implements Record<keyof Connected<ConnectInputs>, unknown
   }
 }
 
-function requireMatchingSides(sides: Sides, at: string | undefined): void {
+function requireMatchingSides(sides: Sides, at: CallSite | undefined): void {
   const kinds = new Set(sides.map(({ stream }) => inputKind(stream)))
   if (kinds.has('keyed') && kinds.has('plain')) {
     throw invalidJob(

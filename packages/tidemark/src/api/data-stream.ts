@@ -11,7 +11,7 @@ import {
   requireSink,
   show,
 } from './arguments.ts'
-import { methodCallSite } from './call-site.ts'
+import { type CallSite, methodCallSite } from './call-site.ts'
 import { sinkStep } from './job-graph.ts'
 import { type ErrorHandling, errorHandling, FAIL } from './on-error.ts'
 import { printSink } from './print-sink.ts'
@@ -116,7 +116,7 @@ export class DataStream implements Shape<Stream<unknown>>, Shape<BroadcastStream
     this[STREAM].graph.add({ ...step, parallelism: 1 })
   }
 
-  private addFunctionStep(step: FunctionStep, called: unknown, options: unknown, at: string | undefined): DataStream {
+  private addFunctionStep(step: FunctionStep, called: unknown, options: unknown, at: CallSite | undefined): DataStream {
     const { label } = step
     requireFunction(`the argument of ${label}()`, called, at)
     const { name, errors } = stepOptions(`${label}()`, options, ['name', 'onError'], at)
@@ -161,7 +161,7 @@ function addSingleOutput(
   states: readonly StateSchema[],
   behaviour: Behaviour,
   errors: ErrorHandling,
-  at: string | undefined,
+  at: CallSite | undefined,
 ): DataStream {
   const node = stream[STREAM]
   const { kind } = behaviour
@@ -184,7 +184,7 @@ function addProcess(
   name: unknown,
   definition: unknown,
   ownProperties: readonly string[],
-  at: string | undefined,
+  at: CallSite | undefined,
 ): Readonly<Record<string, DataStream>> {
   const node = stream[STREAM]
   const step = processStep({
@@ -216,7 +216,7 @@ export function outputStream(graph: StreamNode['graph'], operator: OperatorId, o
   return new DataStream({ graph, origins: [{ operator, output, partitioning: 'forward' }], key: null })
 }
 
-function keySelector(key: unknown, at: string | undefined): (record: unknown) => Key {
+function keySelector(key: unknown, at: CallSite | undefined): (record: unknown) => Key {
   if (typeof key === 'function') return key as (record: unknown) => Key
   if (typeof key === 'string' && key !== '') return (record) => (record as Readonly<Record<string, Key>>)[key]!
   throw invalidJob(
@@ -230,7 +230,7 @@ function stepOptions(
   what: string,
   options: unknown,
   allowed: readonly string[],
-  at: string | undefined,
+  at: CallSite | undefined,
 ): { readonly name: string | null; readonly errors: ErrorHandling } {
   if (options === undefined) return { name: null, errors: FAIL }
   requireObject(`the options of ${what}`, options, at)

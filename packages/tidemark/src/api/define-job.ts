@@ -12,7 +12,7 @@ import {
   requireSource,
   show,
 } from './arguments.ts'
-import { callSite } from './call-site.ts'
+import { type CallSite, callSite } from './call-site.ts'
 import { outputStream } from './data-stream.ts'
 import { DEAD_LETTERS, JobGraph } from './job-graph.ts'
 import { type ErrorHandling, FAIL } from './on-error.ts'
@@ -74,7 +74,7 @@ export function defineJob(nameOrOptions: unknown, build?: unknown): Job {
 
 type Build = (job: JobBuilder, params: unknown) => unknown
 
-function options(given: unknown, at: string | undefined): Readonly<Record<string, unknown>> {
+function options(given: unknown, at: CallSite | undefined): Readonly<Record<string, unknown>> {
   requireObject('the argument of defineJob()', given, at)
   for (const option of Object.keys(given))
     requireOneOf('an option of defineJob()', option, ['name', 'params', 'build'], at)
@@ -115,7 +115,7 @@ function jobBuilder(graph: JobGraph): JobBuilder {
   return Object.freeze({ source })
 }
 
-function deadLettersOf(source: string, { deadLetters }: Source<unknown>, at: string | undefined): ErrorHandling {
+function deadLettersOf(source: string, { deadLetters }: Source<unknown>, at: CallSite | undefined): ErrorHandling {
   if (deadLetters === undefined) return FAIL
   const sink: unknown = deadLetters
   requireSink(`the dead-letter sink of source '${source}'`, sink, at)

@@ -7,6 +7,7 @@ import type { Resource } from '../core/resource.ts'
 import type { Sink } from '../core/sink.ts'
 import type { StateSchema } from '../core/state.ts'
 import { invalidJob, requireName } from './arguments.ts'
+import { type CallSite, placeOf } from './call-site.ts'
 import { type ErrorHandling, FAIL } from './on-error.ts'
 import { inputKind, type StreamNode, type StreamOrigin } from './stream-node.ts'
 
@@ -20,7 +21,7 @@ export interface Step {
   readonly name: string | null
   /** What users call this kind of step: `flatMap`. */
   readonly label: string
-  readonly at: string | undefined
+  readonly at: CallSite | undefined
   readonly inputs: readonly { readonly name: string; readonly stream: StreamNode }[]
   readonly outputs: readonly string[]
   readonly states: readonly StateSchema[]
@@ -37,12 +38,12 @@ export class JobGraph {
   private readonly edges: PlanEdge[] = []
   private readonly behaviours = new Map<OperatorId, Behaviour>()
   private readonly keys = new Map<OperatorId, readonly (((record: unknown) => Key) | null)[]>()
-  private readonly definedAt = new Map<OperatorId, string | undefined>()
+  private readonly definedAt = new Map<OperatorId, CallSite | undefined>()
   private readonly derivedNames = new Map<string, number>()
   private readonly deadLetterSinks = new Map<OperatorId, Sink<unknown>>()
   private readonly resources = new Map<
     string,
-    { readonly resource: Resource<unknown>; readonly at: string | undefined }
+    { readonly resource: Resource<unknown>; readonly at: CallSite | undefined }
   >()
   private isClosed = false
 
@@ -70,7 +71,6 @@ export class JobGraph {
       inputs: step.inputs.map(({ name, stream }) => ({ name, kind: inputKind(stream) })),
       outputs,
       states: step.states,
-      ...(step.at === undefined ? {} : { definedAt: step.at }),
     })
     this.behaviours.set(id, step.behaviour)
     this.keys.set(
@@ -89,11 +89,11 @@ export class JobGraph {
   }
 
   /** Within a job a resource's name stands for one resource. */
-  addResource(resource: Resource<unknown>, at: string | undefined): void {
+  addResource(resource: Resource<unknown>, at: CallSite | undefined): void {
     const known = this.resources.get(resource.name)
     if (known !== undefined && known.resource !== resource) {
       throw invalidJob(
-        `two resources have the name '${resource.name}', used at ${known.at ?? 'an unknown place'} and at ${at ?? 'an unknown place'}`,
+        `two resources have the name '${resource.name}', used at ${placeOf(known.at)} and at ${placeOf(at)}`,
         'Declare the resource once and use it in both steps, or give each its own name.',
       )
     }
@@ -120,9 +120,8 @@ export class JobGraph {
     const id = operatorId(step.name ?? this.deriveName(step.label))
     requireName(`${step.label} step`, id, step.at)
     if (this.behaviours.has(id)) {
-      const first = this.definedAt.get(id) ?? 'an unknown place'
       throw invalidJob(
-        `two steps have the name '${id}', defined at ${first} and at ${step.at ?? 'an unknown place'}`,
+        `two steps have the name '${id}', defined at ${placeOf(this.definedAt.get(id))} and at ${placeOf(step.at)}`,
         step.name === null
           ? 'Do not use a name that looks like a derived one, or name this step too.'
           : 'Give each step its own name.',
@@ -150,7 +149,7 @@ export class JobGraph {
   private addDeadLetters(
     origin: StreamOrigin,
     target: NonNullable<ErrorHandling['deadLetters']>,
-    at: string | undefined,
+    at: CallSite | undefined,
   ): void {
     const existing = operatorId(target.name)
     if (this.deadLetterSinks.get(existing) === target.sink) {
@@ -171,7 +170,7 @@ export function sinkStep(
   sink: Sink<unknown>,
   stream: StreamNode,
   errors: ErrorHandling,
-  at: string | undefined,
+  at: CallSite | undefined,
 ): Step {
   return {
     kind: 'sink',

@@ -1,6 +1,7 @@
 import type { DeadLetter, ErrorPolicy } from '../core/job.ts'
 import type { Sink } from '../core/sink.ts'
 import { invalidJob, requireName, requireObject, requireSink, show } from './arguments.ts'
+import type { CallSite } from './call-site.ts'
 
 /**
  * What happens to a record whose processing throws. `fail` (the default): the attempt fails with the record's position and value. `skip`: the
@@ -35,7 +36,7 @@ export interface ErrorHandling {
 
 export const FAIL: ErrorHandling = { policy: 'fail', deadLetters: null }
 
-export function errorHandling(step: string, onError: unknown, at: string | undefined): ErrorHandling {
+export function errorHandling(step: string, onError: unknown, at: CallSite | undefined): ErrorHandling {
   if (onError === undefined || onError === 'fail') return FAIL
   if (onError === 'skip') return { policy: 'skip', deadLetters: null }
   if (typeof onError === 'string') {

@@ -12,6 +12,7 @@ import {
   requireResource,
   show,
 } from './arguments.ts'
+import type { CallSite } from './call-site.ts'
 import { DEAD_LETTERS, type JobGraph, type Step } from './job-graph.ts'
 import { errorHandling } from './on-error.ts'
 import { OUTPUT } from './output.ts'
@@ -29,7 +30,7 @@ export interface ProcessCall {
   readonly graph: JobGraph
   readonly name: unknown
   readonly definition: unknown
-  readonly at: string | undefined
+  readonly at: CallSite | undefined
   readonly inputs: readonly { readonly name: string; readonly stream: StreamNode }[]
   /** The callbacks, one per input, out of the checked definition. */
   readonly handlers: (label: string, definition: Readonly<Record<string, unknown>>) => readonly Callback[]
@@ -117,13 +118,13 @@ function declaredStates(label: string, given: unknown, call: ProcessCall): Reado
   return given as Readonly<Record<string, StateDescriptor>>
 }
 
-function requireStateName(what: string, name: unknown, at: string | undefined): void {
+function requireStateName(what: string, name: unknown, at: CallSite | undefined): void {
   requireName(what, name, at)
   if (name.startsWith('@'))
     throw invalidJob(`${what} begins with @`, 'Names that begin with @ belong to the engine.', at)
 }
 
-function requireState(what: string, declaration: unknown, at: string | undefined): StateDescriptor {
+function requireState(what: string, declaration: unknown, at: CallSite | undefined): StateDescriptor {
   const kind =
     typeof declaration === 'object' && declaration !== null ? (declaration as { kind?: unknown }).kind : undefined
   if (STATE_KINDS.includes(kind as StateKind)) return declaration as StateDescriptor
@@ -158,7 +159,7 @@ function requireFittingState(what: string, descriptor: StateDescriptor, call: Pr
   }
 }
 
-function declaredOutputs(label: string, given: unknown, at: string | undefined): readonly string[] {
+function declaredOutputs(label: string, given: unknown, at: CallSite | undefined): readonly string[] {
   if (given === undefined) return []
   requireObject(`outputs of ${label}`, given, at)
   for (const [name, declaration] of Object.entries(given)) {
@@ -185,7 +186,7 @@ function declaredResources(
   label: string,
   given: unknown,
   graph: JobGraph,
-  at: string | undefined,
+  at: CallSite | undefined,
 ): Readonly<Record<string, Resource<unknown>>> {
   if (given === undefined) return {}
   requireObject(`using of ${label}`, given, at)

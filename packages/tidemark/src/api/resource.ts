@@ -1,6 +1,6 @@
 import { type OpenContext, type Resource, RESOURCE, type Secret, SECRET } from '../core/resource.ts'
 import { requireFunction, requireName, requireObject, requireOneOf } from './arguments.ts'
-import { callSite } from './call-site.ts'
+import { type CallSite, callSite } from './call-site.ts'
 
 /** How a resource is opened and closed. */
 export interface ResourceDefinition<R> {
@@ -37,7 +37,7 @@ export function resource<R>(name: string, definition: ResourceDefinition<R>): Re
   }
 }
 
-function requireDefinition(what: string, definition: unknown, at: string | undefined): void {
+function requireDefinition(what: string, definition: unknown, at: CallSite | undefined): void {
   requireObject(`the definition of ${what}`, definition, at)
   requireFunction(`open of ${what}`, definition.open, at)
   if (definition.close !== undefined) requireFunction(`close of ${what}`, definition.close, at)

@@ -13,7 +13,7 @@ import type {
   Value,
 } from '../core/state.ts'
 import { invalidJob, requireFunction, requireObject } from './arguments.ts'
-import { callSite } from './call-site.ts'
+import { type CallSite, callSite } from './call-site.ts'
 import type { Widen } from './key.ts'
 import type { Problem, ProblemTexts } from './problem.ts'
 
@@ -92,7 +92,7 @@ export function value(first?: unknown, second?: StateOptions): StateDescriptor {
 }
 
 /** A forgotten arrow, `value({ items: [] })`, would otherwise pass for options where types are not checked. */
-function requireStateOptions(options: unknown, at: string | undefined): asserts options is StateOptions | undefined {
+function requireStateOptions(options: unknown, at: CallSite | undefined): asserts options is StateOptions | undefined {
   const unknown = Object.keys(options ?? {}).filter((name) => name !== 'movedFrom')
   if (unknown.length > 0 || Array.isArray(options)) {
     throw invalidJob(
@@ -131,7 +131,7 @@ export function aggregating<In, Acc, Out>(
   return { ...options, kind: 'aggregating', aggregate }
 }
 
-function requireAggregate(aggregate: unknown, at: string | undefined): void {
+function requireAggregate(aggregate: unknown, at: CallSite | undefined): void {
   requireObject('the argument of aggregating()', aggregate, at)
   for (const part of ['create', 'add', 'result']) requireFunction(`${part} of aggregating()`, aggregate[part], at)
 }

@@ -2,6 +2,7 @@ import type { Key } from '../core/key.ts'
 import type { OperatorId } from '../core/ids.ts'
 import type { Partitioning, PlanInput } from '../core/plan.ts'
 import { hasMark, invalidJob, show } from './arguments.ts'
+import type { CallSite } from './call-site.ts'
 import type { JobGraph } from './job-graph.ts'
 import { STREAM } from './stream.ts'
 
@@ -32,12 +33,12 @@ export function repartition(node: StreamNode, partitioning: Partitioning, key: S
 }
 
 /** The job that a stream belongs to. */
-export function graphOf(value: unknown, at: string | undefined): JobGraph {
+export function graphOf(value: unknown, at: CallSite | undefined): JobGraph {
   return nodeOf('the first input of connect()', value, at).graph
 }
 
 /** The node of a value that the user gave as a stream of this job. */
-export function requireStream(what: string, value: unknown, graph: JobGraph, at: string | undefined): StreamNode {
+export function requireStream(what: string, value: unknown, graph: JobGraph, at: CallSite | undefined): StreamNode {
   const node = nodeOf(what, value, at)
   if (node.graph !== graph) {
     throw invalidJob(
@@ -49,7 +50,7 @@ export function requireStream(what: string, value: unknown, graph: JobGraph, at:
   return node
 }
 
-function nodeOf(what: string, value: unknown, at: string | undefined): StreamNode {
+function nodeOf(what: string, value: unknown, at: CallSite | undefined): StreamNode {
   if (hasMark(value, STREAM)) return (value as { readonly [STREAM]: StreamNode })[STREAM]
   throw invalidJob(`${what} is not a stream: got ${show(value)}`, 'Give a stream that a step of this job returned.', at)
 }

@@ -30,8 +30,6 @@ export interface PlanOperator {
   readonly states: readonly StateSchema[]
   /** Sinks: their delivery. */
   readonly delivery?: 'exactly-once' | 'at-least-once'
-  /** The call in the user's file that made it: `job.ts:12:6`. For errors; not part of the hash. */
-  readonly definedAt?: string
 }
 
 /** `keyed`: partitioned by a key selector. `broadcast`: every task sees every record. `plain`: anything else. */

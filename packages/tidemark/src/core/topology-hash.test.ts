@@ -49,7 +49,6 @@ test('the hash of a plan is pinned', () => {
 
 test.each<[string, JobPlan]>([
   ['the parallelism', withProcess({ parallelism: 3 })],
-  ['the place of definition', withProcess({ definedAt: 'job.ts:1:1' })],
   ['the settings of a connector', withSource({ describe: { glob: '*' } })],
   ['whether a name was derived', withProcess({ isNamed: false })],
   ['the order of independent steps', { ...plan, operators: [process, source] }],

@@ -5,7 +5,7 @@ const RECIPE = 'tidemark-topology/1'
 
 /**
  * What decides whether a checkpoint belongs to this job: names, kinds (with the connector's), inputs, outputs, states and edges. Not part of it:
- * functions, parallelism, settings of connectors, where steps are defined, and the order in which independent steps were built.
+ * functions, parallelism, settings of connectors, and the order in which independent steps were built.
  *
  * 64-bit FNV-1a over the UTF-16 code units of a canonical JSON text, as 16 hexadecimal digits. It tells apart what was
  * changed by accident; it is no protection against somebody who looks for a collision.

@@ -46,7 +46,6 @@ function fullManifest(
           outputs: ['out'],
           states,
           delivery: 'exactly-once',
-          definedAt: 'job.ts:1:1',
         },
       ],
       edges: [{ from: { operator, output: 0 }, to: { operator, input: 0 }, partitioning: 'hash' }],
@@ -152,7 +151,7 @@ describe('the manifest file', () => {
 
   it('is refused with file and path whichever field is missing or of another kind', () => {
     const document = asDocument(fullManifest(5, { name: 'x' }))
-    const optional = /(connector|describe|delivery|definedAt|redistribution)$/
+    const optional = /(connector|describe|delivery|redistribution)$/
     const free = /(describe|data)\.\w+$/
     for (const path of pathsOf(document)) {
       const name = path.join('.')

@@ -189,7 +189,6 @@ function readPlanOperator(place: JsonPlace): PlanOperator {
   const connector = place.find('connector')
   const describe = place.find('describe')
   const delivery = place.find('delivery')
-  const definedAt = place.find('definedAt')
   return {
     id: readOperatorId(place.get('id')),
     kind: place.get('kind').oneOf('source', 'map', 'filter', 'flat-map', 'scan', 'running-count', 'process', 'sink'),
@@ -201,7 +200,6 @@ function readPlanOperator(place: JsonPlace): PlanOperator {
     outputs: place.get('outputs').list((item) => item.string()),
     states: place.get('states').list(readSchema),
     ...(delivery === undefined ? {} : { delivery: delivery.oneOf('exactly-once', 'at-least-once') }),
-    ...(definedAt === undefined ? {} : { definedAt: definedAt.string() }),
   }
 }
 

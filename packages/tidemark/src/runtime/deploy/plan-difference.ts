@@ -8,7 +8,7 @@ export interface PlanDifference {
   readonly right: unknown
 }
 
-/** Null when both are the same job. Where steps are defined is left out: a bundle and the file it was made from differ there. */
+/** Null when both are the same job. */
 export function planDifference(left: JobPlan, right: JobPlan): PlanDifference | null {
   return difference(left, right, '')
 }
@@ -18,7 +18,6 @@ function difference(left: unknown, right: unknown, path: string): PlanDifference
     return Object.is(left, right) ? null : { path, left, right }
   const names = new Set([...Object.keys(left), ...Object.keys(right)])
   for (const name of names) {
-    if (name === 'definedAt') continue
     const step = Array.isArray(left) ? `[${name}]` : path === '' ? name : `.${name}`
     const found = difference(left[name], right[name], path + step)
     if (found !== null) return found
