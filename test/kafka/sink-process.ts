@@ -48,7 +48,7 @@ export class SinkProcess<T> {
       this.options.epoch === 1 ? ({ kind: 'fresh', isForced: false } as const) : ({ kind: 'restored', from } as const)
     await this.committer.check?.(start)
     await this.committer.start?.(start)
-    const results = committables.length === 0 ? [] : await this.committer.commit(committables)
+    const results = await commitAll(this.committer, committables)
     await this.committer.abortOthers()
     for (let subtask = 0; subtask < this.options.parallelism; subtask++) {
       const writer = this.sink.createWriter({
@@ -113,5 +113,16 @@ export class SinkProcess<T> {
       files: new NodeFileSystem(),
       secret: (name: string) => name,
     }
+  }
+}
+
+/** As the engine does it: again for as long as it takes. */
+export async function commitAll(
+  committer: Committer,
+  committables: readonly Committable[],
+): Promise<readonly CommitResult[]> {
+  for (;;) {
+    const results = committables.length === 0 ? [] : await committer.commit(committables)
+    if (results.every(({ kind }) => kind !== 'retry')) return results
   }
 }

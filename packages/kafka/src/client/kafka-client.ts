@@ -71,7 +71,7 @@ class NetworkClient implements KafkaClient {
         id,
         isInternal,
         partitions: partitions
-          .map(({ leader, ...rest }) => ({ ...rest, leader: leader < 0 ? null : leader }))
+          .map(({ partition, leader, leaderEpoch }) => ({ partition, leader: leader < 0 ? null : leader, leaderEpoch }))
           .toSorted((left, right) => left.partition - right.partition),
       })
     }

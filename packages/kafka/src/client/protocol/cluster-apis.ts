@@ -47,6 +47,9 @@ export interface MetadataResponse {
       readonly partition: number
       readonly leader: number
       readonly leaderEpoch: number
+      /** The first is the one that leads when it can. */
+      readonly replicas: readonly number[]
+      readonly inSync: readonly number[]
     }[]
   }[]
 }
@@ -80,8 +83,15 @@ export const METADATA: Api<readonly string[] | null, MetadataResponse> = {
       }
       const partitions = reader.array(() => {
         reader.int16()
-        const partition = { partition: reader.int32(), leader: reader.int32(), leaderEpoch: reader.int32() }
-        for (let list = 0; list < 3; list++) reader.array(() => reader.int32())
+        const partition = {
+          partition: reader.int32(),
+          leader: reader.int32(),
+          leaderEpoch: reader.int32(),
+          replicas: reader.array(() => reader.int32()),
+          inSync: reader.array(() => reader.int32()),
+        }
+        // Those that are offline.
+        reader.array(() => reader.int32())
         reader.end()
         return partition
       })
