@@ -31,7 +31,7 @@ const SOURCES = {
     import { offset } from './deep/offset.ts'
     export default defineJob('numbers', (job) => {
       job
-        .source('numbers', generate({ create: (index: number) => index, rate: 12_000, count: ${COUNT} }))
+        .source('numbers', generate({ create: (index: number) => index, rate: 4000, count: ${COUNT} }))
         .map((index: number): { readonly key: number; readonly value: number } => ({ key: index % 7, value: add(twice(index), one) - offset }))
         .keyBy(({ key }) => key)
         .scan('sums', () => ({ key: -1, count: 0, sum: 0 }), (last, { key, value }) => ({ key, count: last.count + 1, sum: last.sum + value }))
@@ -109,7 +109,7 @@ describe('a job that was built', () => {
     const away = await target(join(home, 'build/numbers'))
     await removeAll([home])
 
-    const killed = await tidemark(['run', 'app/numbers.js', ...RUN], { folder: away, signalAt: killAfter(3) })
+    const killed = await tidemark(['run', 'app/numbers.js', ...RUN], { folder: away, signalAt: killAfter(2) })
     expect(killed.signal).toBe('SIGKILL')
     const ended = await tidemark(['run', 'app/numbers.js', ...RUN], { folder: away })
     expect(ended.stderr).toBe('')

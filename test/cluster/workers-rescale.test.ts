@@ -7,7 +7,8 @@ import { KEYS, type KeepingParams, RULES, SPREAD } from './worker-jobs/keeping.t
 import type { WorkerProcessOrder } from './worker-process.ts'
 
 const RECORDS = 4200
-const PORTION = 40
+/** So small that no process of a test comes to the end of the records before it is killed: each adds at most one portion per checkpoint and task. */
+const PORTION = 30
 const MAX_PARALLELISM = 13
 
 type Told = JobEvent | { readonly kind: 'ended'; readonly status: string }

@@ -177,14 +177,15 @@ describe('a worker that dies', () => {
       params: counting({ kind: 'hang', at: 1501 }),
       parallelism: 2,
       workers: 2,
-      checkpointTimeout: 500,
-      taskCancellationTimeout: 100,
+      // Long enough for what does not hang, on any machine.
+      checkpointTimeout: 3000,
+      taskCancellationTimeout: 1500,
     })
     expect(await handle.result).toMatchObject({ status: 'finished' })
     const [failure] = bench.all('attempt-failed')
     expect(failure!.error.code).toMatch(/^CHECKPOINT_/)
     expect(bench.all('warning').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/^task .*numbers#1.* did not stop within 100 ms: its worker is terminated$/),
+      expect.stringMatching(/^task .*numbers#1.* did not stop within 1500 ms: its worker is terminated$/),
     ])
     await expectExactlyOnce()
   })
@@ -214,17 +215,18 @@ describe('between workers', () => {
       checkpointInterval: '1h',
       secrets: { PASSWORD: 'open sesame' },
     })
-    // Stands still: the same count three times.
+    // Stands still: the same count three times, and back pressure that says why.
     let metrics: JobMetrics[] = []
     await until(handle, (now) => {
       metrics = [...metrics, now].slice(-3)
       return (
-        metrics.length === 3 && metrics[0]!.sourceRecords > 0 && new Set(metrics.map((m) => m.sourceRecords)).size === 1
+        metrics.length === 3 &&
+        metrics.every(({ sourceRecords, backPressure }) => sourceRecords > 0 && backPressure > 0.5) &&
+        new Set(metrics.map(({ sourceRecords }) => sourceRecords)).size === 1
       )
     })
     // Channels and batches of all edges; nowhere near the whole input.
     expect(metrics[0]!.sourceRecords).toBeLessThan(5000)
-    expect(metrics[0]!.backPressure).toBeGreaterThan(0.5)
     const gate = new BroadcastChannel(GATE)
     gate.postMessage('open')
     const result = await handle.result

@@ -64,7 +64,8 @@ describeWithBroker('a client whose broker goes away', () => {
 
   test('is told when a broker does not answer in time, and does not wait for it to close', async () => {
     const client = open(broker.bootstrap, { requestTimeoutMs: 300, connectTimeoutMs: 300 })
-    await client.topics([])
+    // A broker that has just started may take longer.
+    await retrying(() => client.topics([]))
     broker.freeze()
     try {
       await expect(client.topics([])).rejects.toThrow(/TIMEOUT: 127\.0\.0\.1:\d+ did not answer Metadata within 300 ms/)
@@ -137,11 +138,11 @@ describeWithBroker('a client with TLS and SASL', () => {
     const topic = await newTopic(client, 'renewed')
     const deadline = performance.now() + 5000
     let calls = 0
-    while (performance.now() < deadline) {
+    // Over several logins, however slow the machine.
+    while (performance.now() < deadline || calls <= 10) {
       await Promise.all([client.topics([topic]), fetchOnce(client, topic, { maxWaitMs: 50 })])
       calls++
     }
-    expect(calls).toBeGreaterThan(10)
   })
 
   test('names what is wrong with TLS', async () => {

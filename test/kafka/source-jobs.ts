@@ -53,10 +53,11 @@ export class SourceJobs {
       for (const listener of listeners.splice(0)) listener()
     })
     const committed = async (count: number): Promise<void> => {
+      // Not every end is told by an event.
+      const ended = reasonOf(handle)
       while (collector.records.length < count) {
-        if (ENDED.has(handle.status))
-          throw new Error(`ended with ${collector.records.length} records: ${await reasonOf(handle)}`)
-        await new Promise<void>((resolve) => void listeners.push(resolve))
+        if (ENDED.has(handle.status)) throw new Error(`ended with ${collector.records.length} records: ${await ended}`)
+        await Promise.race([ended, new Promise<void>((resolve) => void listeners.push(resolve))])
       }
     }
     return { handle, collector, events, committed }
