@@ -11,11 +11,12 @@ import type {
   JobStatus,
   RunOptions,
 } from './contract.ts'
-import { storageFailed } from '../storage/durable-files.ts'
+import { absolutePath, storageFailed } from '../storage/durable-files.ts'
 import { SinkCommitters } from '../sink/sink-committers.ts'
 import { paramsForWorkers, Workers, type WorkersOptions } from '../worker/workers.ts'
 import type { JobEnvironment } from './environment.ts'
 import { JobProgress } from './job-progress.ts'
+import { refuseIfFenced } from './job-record.ts'
 import { JobSession } from './job-session.ts'
 import { prepareStart } from './prepare-start.ts'
 
@@ -145,6 +146,7 @@ export class JobMaster implements JobHandle {
           checkpointIntervalMs: options.checkpointIntervalMs,
           checkpointTimeoutMs: options.checkpointTimeoutMs,
           warn: (message) => progress.emit({ kind: 'warning', message }),
+          refuseIfReplaced: () => refuseIfFenced(files, absolutePath(directory), run.epoch),
         }),
     })
     const session = new JobSession({ job, graph, environment, options, progress, start, secret, workers })

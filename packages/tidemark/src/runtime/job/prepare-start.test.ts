@@ -46,6 +46,7 @@ function prepare(files: MemoryFileSystem, isFresh: boolean) {
         checkpointIntervalMs: options.checkpointIntervalMs,
         checkpointTimeoutMs: options.checkpointTimeoutMs,
         warn: () => {},
+        refuseIfReplaced: async () => {},
       }),
   })
 }

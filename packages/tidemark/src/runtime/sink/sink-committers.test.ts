@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defineJob } from '../../api/define-job.ts'
 import { fromArray } from '../../connectors/from-iterable.ts'
+import { TidemarkError } from '../../core/errors.ts'
 import { checkpointId, epoch, operatorId, runId } from '../../core/ids.ts'
 import type { PendingCommittable } from '../../core/manifest.ts'
 import { type Committable, type CommitResult, SINK, type Sink } from '../../core/sink.ts'
@@ -10,7 +11,7 @@ import { MemoryFileSystem } from '../../testing/simulator/memory-file-system.ts'
 import { SinkCommitters } from './sink-committers.ts'
 
 /** Commits what `isUp` lets through, and remembers in which order. */
-function recordingSink(isUp: () => boolean, visible: number[]): Sink<string, 'exactly-once'> {
+function recordingSink(isUp: () => boolean, visible: number[], onAbort = () => {}): Sink<string, 'exactly-once'> {
   return {
     [SINK]: {},
     kind: 'recording',
@@ -23,7 +24,7 @@ function recordingSink(isUp: () => boolean, visible: number[]): Sink<string, 'ex
           visible.push(Number(data['checkpoint']))
           return { kind: 'committed' }
         }),
-      abortOthers: async () => {},
+      abortOthers: async () => onAbort(),
     }),
   }
 }
@@ -33,7 +34,11 @@ function prepared(checkpoint: number, subtask: number): PendingCommittable {
   return { operator: operatorId('out'), subtask, checkpoint: checkpointId(checkpoint), index: 0, committable }
 }
 
-function committersOf(sink: Sink<string, 'exactly-once'>, clock: ManualClock): SinkCommitters {
+function committersOf(
+  sink: Sink<string, 'exactly-once'>,
+  clock: ManualClock,
+  refuseIfReplaced = async (): Promise<void> => {},
+): SinkCommitters {
   const job = defineJob('committing', (builder) => {
     builder.source('in', fromArray(['a'])).to('out', sink)
   }).build(undefined)
@@ -47,6 +52,7 @@ function committersOf(sink: Sink<string, 'exactly-once'>, clock: ManualClock): S
     checkpointIntervalMs: 10,
     checkpointTimeoutMs: 1000,
     warn: () => {},
+    refuseIfReplaced,
   })
 }
 
@@ -81,5 +87,27 @@ describe('transactions of a sink', () => {
       ),
       { numRuns: 100 },
     )
+  })
+
+  it('are left alone by a process that was replaced: it neither commits nor aborts any more', async () => {
+    const replaced = new TidemarkError('FENCED', 'another process has taken over')
+    for (const looks of [0, 1]) {
+      const visible: number[] = []
+      let aborts = 0
+      let looked = 0
+      const committers = committersOf(
+        recordingSink(
+          () => true,
+          visible,
+          () => void aborts++,
+        ),
+        new ManualClock(),
+        async () => {
+          if (looked++ === looks) throw replaced
+        },
+      )
+      await expect(committers.recover(checkpointId(1), [prepared(1, 0)])).rejects.toBe(replaced)
+      expect([visible.length, aborts]).toEqual([looks, 0])
+    }
   })
 })

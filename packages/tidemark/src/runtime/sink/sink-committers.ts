@@ -5,6 +5,11 @@ import type { BuiltJob } from '../../core/job.ts'
 import type { PendingCommittable, TaskSnapshot } from '../../core/manifest.ts'
 import type { Committer, CommitterContext, StartKind } from '../../core/sink.ts'
 
+export interface SinkCommittersContext extends Omit<CommitterContext, 'operator'> {
+  /** Throws `FENCED` when another process has taken over the job: what is open is that one's. */
+  readonly refuseIfReplaced: () => Promise<void>
+}
+
 const FIRST_RETRY_MS = 100
 const LAST_RETRY_MS = 10_000
 
@@ -17,13 +22,14 @@ export class SinkCommitters {
   private readonly committers: ReadonlyMap<OperatorId, Committer>
   private readonly clock: Clock
   private readonly warn: (message: string) => void
+  private readonly refuseIfReplaced: () => Promise<void>
   private pending: readonly PendingCommittable[] = []
   /** The newest complete checkpoint: whatever was prepared up to it has been taken over. */
   private takenUpTo = 0
   private queue: Promise<unknown> = Promise.resolve()
   private isStopped = false
 
-  constructor(job: BuiltJob, context: Omit<CommitterContext, 'operator'>) {
+  constructor(job: BuiltJob, { refuseIfReplaced, ...context }: SinkCommittersContext) {
     const committers = new Map<OperatorId, Committer>()
     for (const [operator, behaviour] of job.behaviours) {
       const committer =
@@ -33,6 +39,7 @@ export class SinkCommitters {
     this.committers = committers
     this.clock = context.clock
     this.warn = context.warn
+    this.refuseIfReplaced = refuseIfReplaced
   }
 
   /** Refuses a start that the outputs do not allow; changes nothing. */
@@ -50,8 +57,9 @@ export class SinkCommitters {
     }
   }
 
-  /** Commits exactly what the restored checkpoint holds, then aborts every other transaction of the job. While no writer lives. */
+  /** Commits exactly what the restored checkpoint holds, then aborts every other transaction of the job. While no writer lives. `FENCED` in a process that was replaced. */
   async recover(checkpoint: CheckpointId | null, committables: readonly PendingCommittable[]): Promise<void> {
+    await this.refuseIfReplaced()
     this.pending = committables
     this.takenUpTo = checkpoint ?? 0
     await this.commitPending()
@@ -62,6 +70,8 @@ export class SinkCommitters {
   abortOthers(): Promise<void> {
     return this.serially(async () => {
       if (this.pending.length > 0) return
+      // Commits may have taken long.
+      await this.refuseIfReplaced()
       for (const [operator, committer] of this.committers) {
         await told(operator, 'could not abort unfinished transactions', () => committer.abortOthers())
       }
