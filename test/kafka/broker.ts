@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
@@ -26,6 +26,8 @@ export async function sharedBroker(): Promise<BrokerAddress> {
       ? (JSON.parse(await readFile(file, 'utf8')) as { address: BrokerAddress; processId: number })
       : null
     if (known !== null && isAlive(known.processId)) return known.address
+    // Of an earlier run whose process had this id.
+    await rm(directory, { recursive: true, force: true })
     const broker = await startBrokerOf(owner, {}, directory)
     const address = { bootstrap: broker.bootstrap, plainBootstrap: broker.plainBootstrap, keys: broker.keys }
     await writeFile(file, JSON.stringify({ address, processId: broker.processId }))

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import * as zlib from 'node:zlib'
 import type {
   ClientSettings,
   FetchedPartition,
   Isolation,
   KafkaClient,
+  ListedTransaction,
   ProducedPartition,
   TransactionIdentity,
 } from '../../packages/kafka/src/client/contract.ts'
@@ -12,6 +14,16 @@ import { openKafkaClient } from '../../packages/kafka/src/client/kafka-client.ts
 import { createBatchBuilder } from '../../packages/kafka/src/records/batch-builder.ts'
 import type { Compression } from '../../packages/kafka/src/records/contract.ts'
 import { createRecordCursor } from '../../packages/kafka/src/records/record-cursor.ts'
+import { OPEN_STATES } from '../../packages/kafka/src/sink/abort-open.ts'
+
+/** All that this Node can write and read: zstd from Node 22.15 on. */
+export const COMPRESSIONS: readonly Compression[] = [
+  'none',
+  'gzip',
+  'snappy',
+  'lz4',
+  ...('zstdCompressSync' in zlib ? ['zstd' as const] : []),
+]
 
 /** What tests do with a client, in one line each. */
 
@@ -119,6 +131,25 @@ export async function fetchOnce(
   })
   return fetched!
 }
+
+/**
+ * Transactions that nobody has ended. Brokers answer to the end of one before its markers are everywhere, and until then readers see neither it nor what is behind it:
+ * waits until there is none in between.
+ */
+export async function openTransactions(client: KafkaClient, prefix = ''): Promise<readonly ListedTransaction[]> {
+  return retrying(async () => {
+    const open = await client.listTransactions(prefix, OPEN_STATES)
+    if (!open.every(({ state }) => state === 'Ongoing')) throw NOT_YET
+    return open
+  }, 120_000)
+}
+
+/** For `retrying`: not yet what is waited for. */
+export const NOT_YET = Object.assign(new Error('what was waited for has not come'), {
+  name: 'KafkaError',
+  code: 'PENDING',
+  isRetriable: true,
+})
 
 /** Texts of all records, those of aborted transactions among them. */
 export function valuesOf(records: Uint8Array): readonly string[] {

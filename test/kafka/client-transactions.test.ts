@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { KafkaClient, TransactionIdentity } from '../../packages/kafka/src/client/contract.ts'
 import { type BrokerAddress, sharedBroker } from './broker.ts'
-import { begin, codeOf, newTopic, openClient, openTransaction, produce, retrying, uniqueName } from './client-calls.ts'
+import {
+  begin,
+  codeOf,
+  newTopic,
+  NOT_YET,
+  openClient,
+  openTransaction,
+  produce,
+  retrying,
+  uniqueName,
+} from './client-calls.ts'
 import { describeWithBroker } from './describe-with-broker.ts'
 import { committedValues } from './read-topic.ts'
 
@@ -20,7 +30,7 @@ describeWithBroker('a transaction', () => {
     await retrying(() => client.endTransaction(transaction, outcome))
     await retrying(async () => {
       const description = await client.describeTransaction(transaction.transactionalId)
-      if (!description?.state.startsWith('Complete')) throw pending
+      if (!description?.state.startsWith('Complete')) throw NOT_YET
     })
   }
 
@@ -68,10 +78,10 @@ describeWithBroker('a transaction', () => {
 
   test('that lasts longer than its timeout is aborted by the broker, and its commit fails', async () => {
     const topic = await newTopic(client, 'expired')
-    const transaction = await openTransaction(client, uniqueName('expired'), topic, ['lost'], 1000)
+    const transaction = await openTransaction(client, uniqueName('expired'), topic, ['lost'], 3000)
     await retrying(async () => {
       const description = await client.describeTransaction(transaction.transactionalId)
-      if (description?.state !== 'CompleteAbort') throw pending
+      if (description?.state !== 'CompleteAbort') throw NOT_YET
     })
     expect(await codeOf(end(transaction, 'commit'))).toBe('PRODUCER_FENCED')
     expect(await committedValues(broker, topic)).toEqual([])
@@ -100,7 +110,7 @@ describeWithBroker('a transaction', () => {
     ])
     await retrying(async () => {
       const states = (await client.listTransactions(prefix, [])).map(({ state }) => state).toSorted()
-      if (states.join() !== 'CompleteCommit,Ongoing') throw pending
+      if (states.join() !== 'CompleteCommit,Ongoing') throw NOT_YET
     })
     await end(open, 'abort')
   })
@@ -127,6 +137,3 @@ describeWithBroker('a transaction', () => {
     expect(await committedValues(broker, topic)).toEqual(['first'])
   })
 })
-
-/** Not yet what is waited for: `retrying` looks again. */
-const pending = Object.assign(new Error('not yet'), { name: 'KafkaError', code: 'PENDING', isRetriable: true })

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { KafkaClient } from '../../packages/kafka/src/client/contract.ts'
 import { createBatchBuilder } from '../../packages/kafka/src/records/batch-builder.ts'
-import type { Compression } from '../../packages/kafka/src/records/contract.ts'
 import { type BrokerAddress, sharedBroker } from './broker.ts'
 import {
   codeOf,
+  COMPRESSIONS,
   fetchOnce,
   newTopic,
   openClient,
@@ -81,8 +81,7 @@ describeWithBroker('the client', () => {
     expect(valuesOf((await fetch).records)).toEqual(['late'])
   })
 
-  const compressions: readonly Compression[] = ['none', 'gzip', 'snappy', 'lz4']
-  test.each(compressions)("writes batches that Kafka's own consumer reads: %s", async (compression) => {
+  test.each(COMPRESSIONS)("writes batches that Kafka's own consumer reads: %s", async (compression) => {
     const topic = await newTopic(client, `java-${compression}`)
     const builder = createBatchBuilder(compression)
     const headers = [

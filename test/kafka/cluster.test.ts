@@ -3,9 +3,8 @@ import { type Collector, collect, defineJob, type JobEvent, type JobHandle, run 
 import type { Committable } from 'tidemark/connector'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { KafkaClient } from '../../packages/kafka/src/client/contract.ts'
-import { OPEN_STATES } from '../../packages/kafka/src/sink/abort-open.ts'
 import { type BrokerCluster, type PartitionState, startCluster } from './broker-cluster.ts'
-import { newTopic, openClient, retrying, uniqueName } from './client-calls.ts'
+import { newTopic, openClient, openTransactions, retrying, uniqueName } from './client-calls.ts'
 import { describeWithBroker } from './describe-with-broker.ts'
 import { committedValues, readCommitted } from './read-topic.ts'
 import { commitAll, SinkProcess } from './sink-process.ts'
@@ -91,6 +90,7 @@ describeWithBroker('a cluster of three brokers that lose and get back their plac
       await job.handle.stop()
       expect(job.events.filter(({ kind }) => kind === 'attempt-failed')).toEqual([])
 
+      expect(await openTransactions(client)).toEqual([])
       const found = new Map<string, number[]>()
       for (const { key, value } of await readCommitted(cluster, counts)) {
         const values = found.get(String(key))
@@ -101,7 +101,6 @@ describeWithBroker('a cluster of three brokers that lose and get back their plac
       for (const [word, values] of found) expect(values, word).toEqual(numbers(1, fed / WORDS))
       const values = (await committedValues(cluster, others)).map(Number)
       expect(values.toSorted((left, right) => left - right)).toEqual(numbers(0, written))
-      expect(await client.listTransactions('', OPEN_STATES)).toEqual([])
     },
     TIMEOUT_MS,
   )

@@ -185,6 +185,7 @@ describeWithBroker('Kafka to Kafka in a process that is killed', () => {
       // Those that live until they say so: the first has nothing to restore, the second not always, and three die while they recover.
       expect(restores).toBeGreaterThanOrEqual(STEPS.length - 5 + RANDOM_KILLS - 1)
 
+      expect(await feeder.openTransactions()).toEqual([])
       const counts = new Map<string, number[]>()
       for (const { key, value } of await readCommitted(broker, 'counts')) {
         const word = key!.toString()
@@ -199,7 +200,6 @@ describeWithBroker('Kafka to Kafka in a process that is killed', () => {
         // In order, too: a key's counts are written by one task at a time.
         if (values.some((value, index) => value !== index + 1)) throw new Error(`${word}: ${values.join(' ')}`)
       }
-      expect(await feeder.openTransactions()).toEqual([])
     },
     TIMEOUT_MS,
   )

@@ -7,12 +7,11 @@ import { defineJob, generate, run } from 'tidemark'
 import type { Committable } from 'tidemark/connector'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { KafkaClient } from '../../packages/kafka/src/client/contract.ts'
-import { OPEN_STATES } from '../../packages/kafka/src/sink/abort-open.ts'
 import { fromCommittable } from '../../packages/kafka/src/sink/committable.ts'
 import { runKafkaTool } from '../../packages/kafka/src/tools/kafka-tool.ts'
 import { systemClock } from '../../packages/tidemark/src/runtime/job/system-clock.ts'
 import { type Broker, startBroker } from './broker.ts'
-import { newTopic, openClient, uniqueName } from './client-calls.ts'
+import { COMPRESSIONS, newTopic, openClient, openTransactions, uniqueName } from './client-calls.ts'
 import { describeWithBroker } from './describe-with-broker.ts'
 import { committedValues, readCommitted } from './read-topic.ts'
 import { SinkProcess } from './sink-process.ts'
@@ -42,17 +41,8 @@ describeWithBroker('the sink against a broker', () => {
   }
   const sinkTo = (topic: string, options: KafkaSinkOptions<number> = {}) =>
     kafka({ brokers: broker.bootstrap }).sink<number>(topic, { ...options, delivery: 'exactly-once' })
-  const openTransactions = async (prefix: string) => {
-    for (let tries = 0; ; tries++) {
-      const open = await client.listTransactions(prefix, OPEN_STATES)
-      // Markers are written after the answer.
-      if (open.every(({ state }) => state === 'Ongoing') || tries > 100)
-        return open.map(({ transactionalId }) => transactionalId)
-      await delay(50)
-    }
-  }
   const committed = async (topic: string, prefix: string) => {
-    await openTransactions(prefix)
+    await openTransactions(client, prefix)
     return (await committedValues(broker, topic)).map(Number).sort((left, right) => left - right)
   }
 
@@ -66,7 +56,7 @@ describeWithBroker('the sink against a broker', () => {
       const process = new SinkProcess(sinkTo(topic), { job, epoch: index + 1, parallelism })
       const results = await process.start(pending)
       for (const { kind } of results) expect(kind).toBe('committed')
-      expect(await openTransactions(`${job}/`)).toEqual([])
+      expect(await openTransactions(client, `${job}/`)).toEqual([])
       await process.write(numbers(next, 30))
       pending = await process.prepare()
       expect(pending).toHaveLength(parallelism)
@@ -84,7 +74,7 @@ describeWithBroker('the sink against a broker', () => {
     await last.close()
     for (const process of abandoned) await process.close()
     expect(await committed(topic, `${job}/`)).toEqual(numbers(0, next))
-    expect(await openTransactions(`${job}/`)).toEqual([])
+    expect(await openTransactions(client, `${job}/`)).toEqual([])
   })
 
   test('commits again without harm: in the same process, another one, after its id was used again, and never what was aborted', async () => {
@@ -101,7 +91,7 @@ describeWithBroker('the sink against a broker', () => {
     const second = new SinkProcess(sinkTo(topic), { job, epoch: 2, parallelism: 1 })
     expect(await kinds(second)).toEqual(['already-committed'])
     const { transactionalId } = fromCommittable(prepared[0]!)!
-    await openTransactions(`${job}/`)
+    await openTransactions(client, `${job}/`)
     await client.initializeProducer(transactionalId, 60_000)
     expect(await kinds(second)).toEqual(['already-committed'])
     await first.write([4])
@@ -120,13 +110,13 @@ describeWithBroker('the sink against a broker', () => {
     for (const options of [{ keepUntilCommitted }, {}]) {
       const job = uniqueName('kept')
       const sink = () =>
-        sinkTo(topic, { ...options, transactionTimeout: '1s', partition: (record, count) => record % count })
+        sinkTo(topic, { ...options, transactionTimeout: '3s', partition: (record, count) => record % count })
       const first = new SinkProcess(sink(), { job, epoch: 1, parallelism: 2 })
       await first.start([])
       await first.write(numbers(0, 1000))
       const prepared = await first.prepare()
       first.abandon()
-      while ((await openTransactions(`${job}/`)).length > 0) await delay(100)
+      while ((await openTransactions(client, `${job}/`)).length > 0) await delay(100)
       const second = new SinkProcess(sink(), { job, epoch: 2, parallelism: 1 })
       const results = await second.start(prepared)
       const isKept = 'keepUntilCommitted' in options
@@ -142,7 +132,7 @@ describeWithBroker('the sink against a broker', () => {
   })
 
   test('survives kills of the broker while it writes, in order per partition, with every compression', async () => {
-    for (const compression of ['none', 'gzip', 'snappy', 'lz4'] as const) {
+    for (const compression of COMPRESSIONS) {
       const topic = await newTopic(client, compression, PARTITIONS)
       const job = uniqueName('kill')
       const process = new SinkProcess(sinkTo(topic, { compression, batchBytes: 2000 }), {
@@ -165,7 +155,7 @@ describeWithBroker('the sink against a broker', () => {
       }
       await restart
       await process.close()
-      await openTransactions(`${job}/`)
+      await openTransactions(client, `${job}/`)
       const records = await readCommitted(broker, topic)
       expect(records).toHaveLength(12_000)
       for (let partition = 0; partition < PARTITIONS; partition++) {
@@ -199,7 +189,7 @@ describeWithBroker('the sink against a broker', () => {
     await run(job, { parallelism: 2, ...checkpoints, restartStrategy }).result
     expect(failing.size).toBe(0)
     expect(await committed(topic, `${name}/`)).toEqual(numbers(0, 3000))
-    expect(await openTransactions(`${name}/`)).toEqual([])
+    expect(await openTransactions(client, `${name}/`)).toEqual([])
   })
 
   test('the tool lists and commits what a job has left', async () => {

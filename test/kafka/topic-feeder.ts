@@ -1,6 +1,6 @@
 import type { BrokerId, KafkaClient, ListedTransaction } from '../../packages/kafka/src/client/contract.ts'
 import { createBatchBuilder } from '../../packages/kafka/src/records/batch-builder.ts'
-import { openClient } from './client-calls.ts'
+import { openClient, openTransactions } from './client-calls.ts'
 
 const RECORDS_PER_BATCH = 1000
 const OUTSIDE_OF_TRANSACTIONS = { producerId: -1n, producerEpoch: -1, baseSequence: -1, isTransactional: false }
@@ -42,7 +42,7 @@ export class TopicFeeder {
 
   /** Transactions that no process has ended. */
   openTransactions(): Promise<readonly ListedTransaction[]> {
-    return this.client.listTransactions('', ['Ongoing', 'PrepareCommit', 'PrepareAbort'])
+    return openTransactions(this.client)
   }
 
   close(): Promise<void> {
