@@ -104,7 +104,7 @@ describe('defineJob', () => {
 
   test('gives the same plan wherever its steps were defined, and reads no stack for it', () => {
     let stacksRead = 0
-    const { prepareStackTrace } = Error
+    const former = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace')
     Error.prepareStackTrace = () => `${++stacksRead}`
     try {
       const plans = [1, 2].map(
@@ -118,7 +118,8 @@ describe('defineJob', () => {
       // The engine would look each place up in a source map, which takes tens of milliseconds.
       expect(stacksRead).toBe(0)
     } finally {
-      Error.prepareStackTrace = prepareStackTrace
+      delete Error.prepareStackTrace
+      if (former !== undefined) Object.defineProperty(Error, 'prepareStackTrace', former)
     }
   })
 

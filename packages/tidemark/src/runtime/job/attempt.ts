@@ -35,12 +35,18 @@ export class Attempt {
   private cancelWatchdog: () => void = () => {}
   private resolveEnded!: (end: AttemptEnd) => void
   readonly ended: Promise<AttemptEnd>
+  /** Nothing of its hosts is left. Before `ended`, but where the attempt has finished: then what follows need not wait for threads to end. */
+  readonly left: Promise<void>
+  private resolveLeft!: (closing: Promise<void>) => void
   private readonly requests = new CheckpointRequests()
   private readonly summaries = new Map<CheckpointId, CheckpointSummary>()
 
   constructor(options: AttemptOptions) {
     this.options = options
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve))
+    this.left = new Promise((resolve) => (this.resolveLeft = resolve))
+    // Whoever waits for it is told.
+    this.left.catch(() => {})
     const { environment, job, graph, attempt } = options
     const { clock, files } = environment
     this.hosts = new HostSet(options.openHosts, {
@@ -358,8 +364,9 @@ export class Attempt {
     this.isSettled = true
     this.cancelTimer()
     this.cancelWatchdog()
-    // The next attempt begins when this one has ended: by then nothing of its hosts may be left.
-    Promise.all([this.enumerators.close(), this.hosts.close()]).then(
+    const closing = this.hosts.close()
+    this.resolveLeft(closing)
+    Promise.all([this.enumerators.close(), end.kind === 'finished' ? null : closing]).then(
       () => this.resolveEnded(end),
       (error: unknown) => this.resolveEnded(end.kind === 'finished' ? { kind: 'failed', error: error as Error } : end),
     )

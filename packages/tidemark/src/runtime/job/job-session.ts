@@ -13,7 +13,6 @@ import type { ResolvedOptions } from '../../core/options.ts'
 import { valueCodec } from '../../core/value-codec.ts'
 import { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
-import { type JobEnd, retentionAtEnd } from '../checkpoint/retention-policy.ts'
 import type { ExecutionGraph } from '../deploy/execution-graph.ts'
 import type { SinkCommitters } from '../sink/sink-committers.ts'
 import type { OpenHosts } from '../worker/host-set.ts'
@@ -29,6 +28,7 @@ import { dealOut } from './deal-out.ts'
 import { PoisonDetector } from './poison.ts'
 import type { PreparedStart } from './prepare-start.ts'
 import { createRestartStrategy, type RestartBackoffTimeStrategy } from './restart-strategy.ts'
+import { SessionEnd } from './session-end.ts'
 
 export interface JobSessionOptions {
   readonly job: BuiltJob
@@ -55,12 +55,16 @@ export class JobSession {
   private wish: 'stop' | 'cancel' | null = null
   private interruptDelay: () => void = () => {}
   private coordinator: CheckpointCoordinator | null = null
+  private readonly ending: SessionEnd
+  /** Nothing is left of the hosts of the last attempt. */
+  private left: Promise<void> = Promise.resolve()
 
   constructor(options: JobSessionOptions) {
     this.options = options
     this.graph = options.graph
     this.strategy = createRestartStrategy(options.options.restartStrategy, options.environment.random)
     this.committers = options.start.committers
+    this.ending = new SessionEnd({ ...options, completed: this.completed, recover: () => this.recover() })
   }
 
   requestCheckpoint(): Promise<CheckpointSummary> {
@@ -91,11 +95,11 @@ export class JobSession {
         this.options.progress.emit({ kind: 'warning', message })
         // What had been removed may be back: a removal lasts only once its directory is synced.
         await this.committers.abortOthers()
-        return await this.finished()
+        return await this.ending.finished(this.left)
       }
       return await this.runAttempts()
     } catch (error) {
-      await this.endQuietly()
+      await this.ending.failed()
       throw error
     }
   }
@@ -105,11 +109,15 @@ export class JobSession {
       const end = await this.runAttempt()
       // Retrying ends when the job is to stop: then what is pending stays in the checkpoint, and the job is not finished.
       if (end.kind === 'finished' && !this.committers.hasPending) {
-        const failure = await this.tryFinish()
-        if (failure === null) return this.finished()
+        // While the hosts leave: no task of theirs lives.
+        const failure = await this.ending.tryFinish()
+        if (failure === null) return this.ending.finished(this.left)
+        await this.left
         if (this.wish === null) await this.afterFailure(failure)
       } else if (end.kind === 'failed' && this.wish === null) await this.afterFailure(end.error)
-      if (this.wish !== null) return this.stopped(this.wish)
+      // Retrying has ended since the job is to stop.
+      else await this.left
+      if (this.wish !== null) return this.ending.stopped(this.wish)
     }
   }
 
@@ -138,7 +146,10 @@ export class JobSession {
       })
       progress.setStatus('running')
       attempt.start()
-      return await attempt.ended
+      const end = await attempt.ended
+      this.left = attempt.left
+      if (end.kind !== 'finished') await this.left
+      return end
     } catch (error) {
       return { kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) }
     } finally {
@@ -292,108 +303,6 @@ export class JobSession {
         cause: error,
       },
     )
-  }
-
-  /** Makes the end durable. What fails before is a failure like any other: the last checkpoint holds everything. */
-  private async tryFinish(): Promise<Error | null> {
-    try {
-      // Nothing is pending: the last checkpoint's commits were confirmed before its tasks were released.
-      await this.committers.abortOthers()
-      await this.options.start.directory.setStatus('finishing')
-      return null
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error))
-    }
-  }
-
-  /** The end is durable: a process that is killed from here on is followed by one that only puts away what is left. */
-  private async finished(): Promise<JobResult> {
-    await this.applyRetention('finished')
-    const result = await this.ended('finished')
-    const { directory } = this.options.start
-    const tell = () => directory.setStatus('finished')
-    // A disk that fails once is asked twice: no later start looks after what this one leaves.
-    await this.orWarn('the next start has nothing to do but to say so', () => tell().catch(tell))
-    return result
-  }
-
-  private async stopped(wish: 'stop' | 'cancel'): Promise<JobResult> {
-    const { directory } = this.options.start
-    if (wish === 'stop') {
-      await this.orWarn('not everything is in order; the next start sees to it', () => this.recoverForStop())
-      await directory.setStatus('suspended')
-      return this.ended('suspended')
-    }
-    this.committers.resume()
-    await this.recoverForStop()
-    await directory.setStatus('canceled')
-    await this.applyRetention('canceled')
-    return this.ended('canceled')
-  }
-
-  /** What the newest checkpoint holds is committed before anything is put away; when stopping, as far as it goes at once. */
-  private async recoverForStop(): Promise<void> {
-    const newest = await this.newest()
-    await this.committers.recover(newest?.checkpoint ?? null, newest?.manifest.committables ?? [])
-    await this.options.start.storage.sweep()
-  }
-
-  /** The end is durable: what goes wrong from here on changes nothing about it. */
-  private async applyRetention(end: JobEnd): Promise<void> {
-    if (retentionAtEnd(end, this.options.options.externalizedCheckpointCleanup, 'checkpoint') === 'keep') return
-    const { storage } = this.options.start
-    const removeAll = async () => {
-      // Read again: one that should have been retired earlier may have withstood it.
-      for (const checkpoint of await storage.list()) await storage.remove(checkpoint)
-      this.completed.clear()
-      await storage.sweep()
-    }
-    // No later start looks after them: a disk that fails once is asked twice.
-    await this.orWarn('checkpoints that are no longer needed could not be removed', () => removeAll().catch(removeAll))
-  }
-
-  private async orWarn(what: string, work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.options.progress.emit({ kind: 'warning', message: `${what}: ${reason}` })
-    }
-  }
-
-  private async ended(status: 'finished' | 'canceled' | 'suspended'): Promise<JobResult> {
-    await this.orWarn('what the job held could not be closed', () => this.committers.close())
-    const { progress, start } = this.options
-    progress.setStatus(status)
-    const kept = [...this.completed.values()].at(-1)
-    const last = progress.lastCheckpoint
-    const checkpoint =
-      kept === undefined
-        ? null
-        : last?.checkpoint === kept.checkpoint
-          ? last
-          : {
-              checkpoint: kept.checkpoint,
-              path: kept.path,
-              durationMs: 0,
-              bytes: kept.manifest.files.reduce((sum, { length }) => sum + length, 0),
-            }
-    return { status, run: start.run, metrics: progress.metrics(), checkpoint }
-  }
-
-  /** After a failure for good: the checkpoints stay; what can still be put in order is. */
-  private async endQuietly(): Promise<void> {
-    try {
-      // A job whose end is durable has not failed, whatever becomes of what it left.
-      if (!this.options.start.isFinished) await this.options.start.directory.setStatus('failed')
-    } catch {
-      // The error that ended the job is being thrown; the record then still says that it ran, which leads to the same next start.
-    }
-    try {
-      await this.committers.close()
-    } catch {
-      // As above.
-    }
   }
 }
 
