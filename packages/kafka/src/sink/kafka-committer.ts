@@ -18,6 +18,7 @@ import { rewriteTransaction } from './rewrite-transaction.ts'
 import { codeOf, isEndedTransaction, isRetriable, reasonOf, writeFailed } from './sink-errors.ts'
 import type { SinkSettings } from './sink-settings.ts'
 import { abortOpen } from './abort-open.ts'
+import { fencePredecessor } from './fence-predecessor.ts'
 import { defaultPrefix, parseTransactionName } from './transaction-name.ts'
 import { OutcomeFinder, type TransactionOutcome } from './transaction-outcome.ts'
 
@@ -43,6 +44,9 @@ export class KafkaCommitter implements Committer {
   private readonly options: KafkaCommitterOptions
   private readonly prefix: string
   private readonly confirmed = new Set<string>()
+  /** Ids of transactions that were to be committed before anything else was done: those of the restored checkpoint. */
+  private readonly held = new Set<string>()
+  private isPredecessorFenced = false
   private opened: { readonly client: KafkaClient; readonly outcomes: OutcomeFinder } | null = null
 
   constructor(context: CommitterContext, options: KafkaCommitterOptions) {
@@ -78,15 +82,13 @@ export class KafkaCommitter implements Committer {
 
   async abortOthers(): Promise<void> {
     const { client, context, prefix, options } = this
-    await this.reaching('could not abort unfinished transactions', () =>
-      abortOpen({
-        client,
-        clock: context.clock,
-        prefix,
-        transactionTimeoutMs: options.settings.transactionTimeoutMs,
-        patienceMs: options.settings.deliveryTimeoutMs,
-      }),
-    )
+    const { transactionTimeoutMs, deliveryTimeoutMs: patienceMs } = options.settings
+    const aborting = { client, clock: context.clock, prefix, identity: context, transactionTimeoutMs, patienceMs }
+    await this.reaching('could not abort unfinished transactions', async () => {
+      const fencing = this.isPredecessorFenced ? null : fencePredecessor(aborting, this.held)
+      await Promise.all([abortOpen(aborting), fencing])
+      this.isPredecessorFenced = true
+    })
     if (this.directory === null) return
     // Everything that a checkpoint held is confirmed, and nobody writes: what is kept here is needed by nobody.
     for (const name of (await context.files.list(this.directory)) ?? [])
@@ -126,6 +128,7 @@ export class KafkaCommitter implements Committer {
       const text = `the checkpoint names a transaction in a form that is not known: ${JSON.stringify(committable)}`
       return this.lost(text, 'Start the job with the version of @tidemark/kafka that has written the checkpoint.')
     }
+    if (!this.isPredecessorFenced) this.held.add(transaction.transactionalId)
     try {
       const kind = await this.settle(transaction)
       if (kind !== 'committed' && kind !== 'already-committed') return kind
