@@ -73,7 +73,10 @@ class AvroTimestampMillis extends Raw {
 /** Texts as `12.50`, which hold every digit; a bigint or a number with fewer digits is none. */
 class AvroDecimal extends Raw {
   protected override _fromValue(bytes: unknown): string {
-    const { scale = 0 } = this.attributes
+    const { scale = 0, precision = 0 } = this.attributes
+    // A digit takes less than half a byte: what is much longer is damaged, and would take seconds to be made a text.
+    if (significantBytes(bytes as Uint8Array) > precision)
+      throw new Error(`a decimal has more than ${precision} digits`)
     const unscaled = fromTwosComplement(bytes as Uint8Array)
     const digits = (unscaled < 0n ? -unscaled : unscaled).toString().padStart(scale + 1, '0')
     const text = scale === 0 ? digits : `${digits.slice(0, -scale)}.${digits.slice(-scale)}`
@@ -140,7 +143,7 @@ export const FINE_TIMES: ReadonlySet<string> = new Set([
 /** Stands for bytes and fixed without a logical type of Avro. */
 export const PLAIN_BYTES = 'tidemark-bytes'
 
-export const LOGICAL_TYPES: Readonly<Record<string, Constructor>> = {
+export const LOGICAL_TYPES: Readonly<Record<string, Constructor>> = withoutPrototype({
   date: AvroDate,
   'timestamp-millis': AvroTimestampMillis,
   'local-timestamp-millis': AvroTimestampMillis,
@@ -151,12 +154,24 @@ export const LOGICAL_TYPES: Readonly<Record<string, Constructor>> = {
   decimal: AvroDecimal,
   uuid: AvroUuid,
   [PLAIN_BYTES]: AvroBytes,
-}
+})
 
 /** The same names for the writer's side of a resolution. */
-export const RAW_TYPES: Readonly<Record<string, Constructor>> = Object.fromEntries(
-  Object.keys(LOGICAL_TYPES).map((name) => [name, Raw]),
+export const RAW_TYPES: Readonly<Record<string, Constructor>> = withoutPrototype(
+  Object.fromEntries(Object.keys(LOGICAL_TYPES).map((name) => [name, Raw])),
 )
+
+/** avsc looks names of schemas up in it, which may be `constructor`. */
+function withoutPrototype<T extends object>(table: T): T {
+  return Object.assign(Object.create(null) as T, table)
+}
+
+/** Without those that only repeat the sign. */
+function significantBytes(bytes: Uint8Array): number {
+  let from = 0
+  while (from < bytes.length && (bytes[from] === 0 || bytes[from] === 0xff)) from++
+  return bytes.length - from
+}
 
 function fromTwosComplement(bytes: Uint8Array): bigint {
   if (bytes.length === 0) return 0n

@@ -1,6 +1,8 @@
 import avsc, { type Schema, type Type } from 'avsc'
+import { beginRecord, BoundedArray, BoundedMap } from './avro-containers.ts'
 import { FINE_TIMES, LOGICAL_TYPES, PLAIN_BYTES, RAW_TYPES } from './avro-logical-types.ts'
 import { type AvroLongs, BIGINT_LONG, NUMBER_LONG, READER_FLOATS, WRITER_LONG } from './avro-longs.ts'
+import { checkDefinition, isSuitable } from './avro-schema-rules.ts'
 import { invalid, type WriteOptions } from './options.ts'
 import type { RegisteredSchema, ResolvedReference } from './registry-client.ts'
 import type { Read, SchemaFormat, Write } from './schema-codec.ts'
@@ -52,6 +54,7 @@ function reading<T>(type: Type, resolver: ReturnType<Type['createResolver']> | u
   return (bytes, offset) => {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     let read: ReturnType<Type['decode']>
+    beginRecord()
     try {
       read = type.decode(buffer, offset, resolver)
     } catch (error) {
@@ -92,7 +95,9 @@ function typeOf(
 ): Type {
   const logicalTypes = side === 'writer' ? RAW_TYPES : LOGICAL_TYPES
   const long = side === 'writer' ? WRITER_LONG : longs === 'bigint' ? BIGINT_LONG : NUMBER_LONG
-  const options = { registry: {}, logicalTypes, omitRecordMethods: true, typeHook: typeHook(long, side) }
+  // Without what every object inherits: a schema may name a type `constructor`.
+  const registry = Object.create(null) as Record<string, Type>
+  const options = { registry, logicalTypes, omitRecordMethods: true, typeHook: typeHook(long, side) }
   // References define names, which the schemas behind them use.
   for (const { schema } of references) plain(avsc.Type.forSchema(parse(schema), options))
   return plain(avsc.Type.forSchema(parse(text), options))
@@ -103,16 +108,23 @@ function parse(text: string): Schema {
   return (/^\s*[[{"]/.test(text) ? JSON.parse(text) : text.trim()) as Schema
 }
 
-/** Longs, bytes and fixed become types of ours. */
+/** Longs, bytes, fixed, arrays and maps become types of ours. */
 function typeHook(long: Type, side: 'own' | 'writer'): (schema: Schema, options: object) => Type | undefined {
   // A logical type is asked for first, then, with the same schema, what lies under it.
   const logical = new WeakSet<object>()
   return (schema, options) => {
     if (schema === 'double' || schema === 'float') return READER_FLOATS[schema]
     if (schema === 'bytes') return avsc.Type.forSchema({ type: 'bytes', logicalType: PLAIN_BYTES } as never, options)
-    if (typeof schema !== 'object' || schema === null) return undefined
+    if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined
+    checkDefinition(schema)
     const { type, logicalType } = schema as { readonly type?: unknown; readonly logicalType?: unknown }
-    const isLogical = typeof logicalType === 'string' && Object.hasOwn(LOGICAL_TYPES, logicalType)
+    if (type === 'array') return new BoundedArray(schema, options)
+    if (type === 'map') return new BoundedMap(schema, options)
+    const isLogical =
+      typeof logicalType === 'string' && Object.hasOwn(LOGICAL_TYPES, logicalType) && isSuitable(logicalType, schema)
+    if (!isLogical && logicalType !== undefined) {
+      return avsc.Type.forSchema({ ...(schema as object), logicalType: undefined } as never, options)
+    }
     if (type === 'long') {
       if (!isLogical) return long
       if (!logical.has(schema)) return void logical.add(schema)

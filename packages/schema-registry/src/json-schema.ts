@@ -53,7 +53,8 @@ function compileRead<T>(schema: RegisteredSchema | null): Read<T> {
   const fits = schema === null ? null : compile(schema.schema, schema.references)
   return (bytes, offset) => {
     const value = decoding.decode(bytes.subarray(offset), place)
-    if (fits !== null && !fits(value)) throw corrupt(`does not fit the JSON Schema: ${problems(fits)}`, bytes)
+    const problem = fits === null ? null : problemOf(fits, value)
+    if (problem !== null) throw corrupt(`does not fit the JSON Schema: ${problem}`, bytes)
     return value as T
   }
 }
@@ -63,13 +64,16 @@ function compileWrite<T>({ schema, references }: RegisteredSchema): Write<T> {
   return (value) => {
     // What is checked is what is written: dates as texts, and so on.
     const bytes = encoding.encode(value, place)!
-    if (!fits(decoding.decode(bytes, place))) throw notEncodable(`does not fit the JSON Schema: ${problems(fits)}`)
+    const problem = problemOf(fits, decoding.decode(bytes, place))
+    if (problem !== null) throw notEncodable(`does not fit the JSON Schema: ${problem}`)
     return bytes
   }
 }
 
 function compile(text: string, references: readonly ResolvedReference[]): ValidateFunction {
   const schema = JSON.parse(text) as Json
+  // Not in the standard: ajv gives a promise for it, which is true whatever it is of, and ends the process when it is rejected.
+  if (schema['$async'] !== undefined) throw new Error('$async is no keyword of JSON Schema')
   const ajv = validator(schema['$schema'])
   for (const reference of references) ajv.addSchema(JSON.parse(reference.schema) as Json, reference.name)
   return ajv.compile(schema)
@@ -77,8 +81,14 @@ function compile(text: string, references: readonly ResolvedReference[]): Valida
 
 function validator(given: unknown): Ajv {
   const draft = typeof given === 'string' ? given : ''
-  // Formats are annotations, as the later drafts have it.
-  const options = { strict: false, validateFormats: false, allErrors: false }
+  // Formats are annotations, as the later drafts have it. What every object inherits is no property: a record may have or lack one that is called `constructor`.
+  const options = {
+    strict: false,
+    validateFormats: false,
+    allErrors: false,
+    ownProperties: true,
+    logger: false,
+  } as const
   if (draft.includes('2020-12')) return new Ajv2020(options)
   if (draft.includes('2019-09')) return new Ajv2019(options)
   if (draft.includes('draft-04'))
@@ -92,7 +102,14 @@ function validator(given: unknown): Ajv {
   return ajv
 }
 
-function problems(fits: ValidateFunction): string {
+/** Null: it fits. */
+function problemOf(fits: ValidateFunction, value: unknown): string | null {
+  try {
+    if (fits(value)) return null
+  } catch (error) {
+    // A schema that refers to itself without end, or a value that is nested deeper than the stack.
+    return error instanceof Error ? error.message : String(error)
+  }
   return (fits.errors ?? [])
     .map(({ instancePath, message }) => `${instancePath === '' ? 'the value' : instancePath} ${message ?? 'is wrong'}`)
     .join('; ')
