@@ -118,7 +118,7 @@ describe('defineJob', () => {
       // The engine would look each place up in a source map, which takes tens of milliseconds.
       expect(stacksRead).toBe(0)
     } finally {
-      delete Error.prepareStackTrace
+      Reflect.deleteProperty(Error, 'prepareStackTrace')
       if (former !== undefined) Object.defineProperty(Error, 'prepareStackTrace', former)
     }
   })
