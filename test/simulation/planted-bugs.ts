@@ -207,4 +207,25 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replacement: '',
     jobs: ['explode'],
   },
+  {
+    name: 'a start does not verify the content of its checkpoint',
+    file: 'runtime/job/start-job.ts',
+    text: '    await storage.verify(restore)\n',
+    replacement: '',
+  },
+  {
+    name: 'dead letters of a source leave a moment later than its records, also behind a barrier',
+    file: 'runtime/operator/chain.ts',
+    text: "if (target.kind === 'edge') target.writer.write(batch)",
+    replacement:
+      "if (target.kind === 'edge' && output > 0) void Promise.resolve().then(() => target.writer.write(batch))\n          else if (target.kind === 'edge') target.writer.write(batch)",
+    jobs: ['bad-records'],
+  },
+  {
+    name: 'dead letters of a source are only counted after a restore',
+    file: 'runtime/task/open-task.ts',
+    text: 'deadLetters: deadLetters ?? null,',
+    replacement: 'deadLetters: splits === undefined ? (deadLetters ?? null) : null,',
+    jobs: ['bad-records'],
+  },
 ]

@@ -50,9 +50,7 @@ export interface CheckpointStorage extends TaskCheckpointStorage {
   list(): Promise<readonly CompletedCheckpoint[]>
   /** Reads one by its path (the directory or its manifest), wherever it is. `CHECKPOINT_NOT_FOUND`, `CHECKPOINT_CORRUPT`. */
   load(path: string): Promise<CompletedCheckpoint>
-  /** Checks that every file of a checkpoint is there and as long as it was. Takes no time; whoever reads state verifies what it reads. */
-  verifyLengths(checkpoint: CompletedCheckpoint): Promise<void>
-  /** Checks length and checksum of every file of a checkpoint: reads all of it. */
+  /** Checks that every file of a checkpoint is there, then length and checksum of each: reads all of it. `CHECKPOINT_CORRUPT` naming the file. */
   verify(checkpoint: CompletedCheckpoint): Promise<void>
   /** Removes whatever no complete checkpoint of this run uses. While no task lives. */
   sweep(): Promise<void>

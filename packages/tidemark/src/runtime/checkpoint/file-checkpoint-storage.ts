@@ -20,7 +20,7 @@ import type { CheckpointStorage, CompletedCheckpoint, StateFileWriter } from './
 import { decodeManifest, encodeManifest } from './manifest-codec.ts'
 import { relocateManifest } from './manifest-location.ts'
 import { DurableStateFile } from './state-file.ts'
-import { readHandle, readHandleRange, verifyFile, verifyLength } from './state-reader.ts'
+import { readHandle, readHandleRange, verifyContent, verifyLength } from './state-reader.ts'
 
 export interface FileCheckpointStorageOptions {
   readonly files: FileSystem
@@ -213,20 +213,15 @@ export class FileCheckpointStorage implements CheckpointStorage {
     }
   }
 
-  verifyLengths(checkpoint: CompletedCheckpoint): Promise<void> {
-    return this.#verifyWith(verifyLength, checkpoint)
-  }
-
-  verify(checkpoint: CompletedCheckpoint): Promise<void> {
-    return this.#verifyWith(verifyFile, checkpoint)
-  }
-
-  async #verifyWith(check: typeof verifyFile, checkpoint: CompletedCheckpoint): Promise<void> {
+  async verify(checkpoint: CompletedCheckpoint): Promise<void> {
     const file = `${checkpoint.path}/${MANIFEST_NAME}`
     try {
       if ((await this.#readManifest(file)) === null) throw notFound(checkpoint.path, file)
-      for (const expected of checkpoint.manifest.files) {
-        await check(this.#files, this.#resolve(expected.path), expected)
+      // What is missing shows at once, before much is read.
+      for (const check of [verifyLength, verifyContent]) {
+        for (const expected of checkpoint.manifest.files) {
+          await check(this.#files, this.#resolve(expected.path), expected)
+        }
       }
     } catch (error) {
       throw storageFailed(`Checking checkpoint ${checkpoint.checkpoint}`, checkpoint.path, error)

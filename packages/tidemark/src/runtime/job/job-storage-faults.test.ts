@@ -37,8 +37,8 @@ const OPTIONS: RunOptions = {
   restartStrategy: { kind: 'fixed-delay', attempts: 3, delay: 5 },
 }
 
-function prepared(): JobBench {
-  const bench = new JobBench(7)
+function prepared(seed = 7): JobBench {
+  const bench = new JobBench(seed)
   bench.files.put('/in/a.txt', `${WORDS.join('\n')}\n`)
   return bench
 }
@@ -135,10 +135,19 @@ describe('a job whose storage fails once', () => {
   })
 })
 
-async function suspended(): Promise<{ bench: JobBench; files: readonly string[] }> {
-  const bench = prepared()
-  const master = bench.start(job, OPTIONS)
-  await bench.next('checkpoint-committed', ({ checkpoint }) => checkpoint >= 1)
+/** Every file with its content. */
+function diskOf(bench: JobBench): ReadonlyMap<string, string | null> {
+  return new Map(bench.files.paths('/').map((path) => [path, bench.files.text(path)]))
+}
+
+async function suspended(
+  options = OPTIONS,
+  after = 1,
+  seed = 7,
+): Promise<{ bench: JobBench; files: readonly string[] }> {
+  const bench = prepared(seed)
+  const master = bench.start(job, options)
+  await bench.next('checkpoint-committed', ({ checkpoint }) => checkpoint >= after)
   await bench.drive(master.stop())
   const files = bench.files.paths(CHECKPOINTS)
   // What no task goes on from no task reads.
@@ -153,7 +162,7 @@ describe('a damaged checkpoint', () => {
       expect.arrayContaining(['manifest', 'count~0', 'job.json']),
     )
     const contents = new Map(files.map((path) => [path, bench.files.get(path)!]))
-    const outputs = bench.lines('/out')
+    const disk = diskOf(bench)
     for (const [file, bytes] of contents) {
       const places = [
         0,
@@ -174,10 +183,11 @@ describe('a damaged checkpoint', () => {
         const error = await failureOf(bench.drive(bench.start(job, OPTIONS).result))
         expect(['CHECKPOINT_CORRUPT', 'UNSUPPORTED']).toContain(error.code)
         expect(`${error.message} ${error.context.file}`).toContain(file)
-        for (const [path, content] of contents) bench.files.put(path, content)
+        bench.files.put(file, bytes)
+        // Refused before anything was written: the epoch is the old one, too.
+        expect(diskOf(bench)).toEqual(disk)
       }
     }
-    expect(bench.lines('/out')).toEqual(outputs)
     expect((await bench.drive(bench.start(job, OPTIONS).result)).status).toBe('finished')
     expect(bench.lines('/out').toSorted()).toEqual(EXPECTED)
   })
@@ -194,4 +204,59 @@ describe('a damaged checkpoint', () => {
     await bench.drive(bench.start(job, OPTIONS).result)
     expect(bench.lines('/out').toSorted()).toEqual(EXPECTED)
   })
+
+  it('leaves the job as it was: the older checkpoint that the error names can be started from', async () => {
+    const retaining = { ...OPTIONS, checkpointsRetained: 2 }
+    const { bench, files } = await suspended(retaining, 2)
+    const states = files.filter((path) => path.includes('/count~0'))
+    expect(states.length).toBeGreaterThan(1)
+    damage(bench, newestOf(states))
+    const disk = diskOf(bench)
+    const error = await failureOf(bench.drive(bench.start(job, retaining).result))
+    expect(error.context.file).toBe(newestOf(states))
+    expect(diskOf(bench)).toEqual(disk)
+    const from = /--from (\S+)/.exec(error.action!)![1]!
+    expect(from).toBe(directoryOf(states.find((path) => path !== newestOf(states))!))
+    const refused = await failureOf(bench.drive(bench.start(job, { ...retaining, from }).result))
+    expect(refused.action).toContain('allow duplicates')
+    expect(diskOf(bench)).toEqual(disk)
+    const result = await bench.drive(bench.start(job, { ...retaining, from, allowDuplicates: true }).result)
+    expect(result.status).toBe('finished')
+    expect([...new Set(bench.lines('/out'))].toSorted()).toEqual([...new Set(EXPECTED)])
+  })
+
+  it('of another run does not take the place of the present one', async () => {
+    const { bench } = await suspended()
+    const other = await suspended(OPTIONS, 1, 8)
+    for (const path of other.files) bench.files.put(`/elsewhere${path}`, other.bench.files.get(path)!)
+    const state = `/elsewhere${other.files.find((path) => path.includes('/count~0'))!}`
+    const from = directoryOf(state)
+    damage(bench, state)
+    const disk = diskOf(bench)
+    const error = await failureOf(bench.drive(bench.start(job, { ...OPTIONS, from, allowDuplicates: true }).result))
+    expect(error.code).toBe('CHECKPOINT_CORRUPT')
+    expect(error.context.file).toBe(state)
+    expect(diskOf(bench)).toEqual(disk)
+    expect((await bench.drive(bench.start(job, OPTIONS).result)).status).toBe('finished')
+    expect(bench.lines('/out').toSorted()).toEqual(EXPECTED)
+  })
 })
+
+function damage(bench: JobBench, file: string): void {
+  bench.files.put(
+    file,
+    bench.files.get(file)!.map((byte, index) => (index === 1000 ? byte ^ 1 : byte)),
+  )
+}
+
+function newestOf(paths: readonly string[]): string {
+  return paths.toSorted((left, right) => numberOf(left) - numberOf(right)).at(-1)!
+}
+
+function numberOf(path: string): number {
+  return Number(/chk-(\d+)/.exec(path)![1])
+}
+
+function directoryOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}

@@ -79,12 +79,13 @@ function fromOwnRun(facts: StartFacts, previous: JobRecord, from: StartCheckpoin
   )
 }
 
-/** The code and the file stay; what to do depends on starting. */
-function explainDamage(error: TidemarkError): TidemarkError {
+/** The code and the file stay; what to do depends on starting. `older`: the checkpoint before the damaged one, where there is one. */
+export function explainDamage(error: TidemarkError, older: StartCheckpoint | null = null): TidemarkError {
   if (error.code !== 'CHECKPOINT_CORRUPT') return error
+  const which =
+    older === null ? 'an older checkpoint with --from' : `the checkpoint before it with --from ${older.path}`
   return new TidemarkError(error.code, error.message, {
-    action:
-      'Restore the file from a copy. Or name an older checkpoint with --from (results since then come twice), or start without state with --fresh.',
+    action: `Nothing was changed. Restore the file from a copy. Or name ${which} (results since then come twice: where sinks are transactional that needs --allow-duplicates), or start without state with --fresh.`,
     context: error.context,
     cause: error,
   })

@@ -4,7 +4,7 @@ import { type Epoch, epoch, type RunId, runId } from '../../core/ids.ts'
 import type { CompletedCheckpoint, TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import { FileCheckpointStorage } from '../checkpoint/file-checkpoint-storage.ts'
 import type { JobDirectory, StartedRun } from './job-directory.ts'
-import { decideStart, type StartCheckpoint } from './start-decision.ts'
+import { decideStart, explainDamage, type StartCheckpoint } from './start-decision.ts'
 
 export interface StartRequest {
   /** `--from`: a checkpoint's directory or manifest. */
@@ -55,8 +55,7 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
   })
   if (decision.kind === 'refuse') throw decision.error
   const restore = decision.kind === 'new' || decision.kind === 'tidy' ? null : await reading.load(decision.path)
-  // The content is verified by who reads it: every task its share, at the same time.
-  if (restore !== null) await reading.verifyLengths(restore)
+  if (restore !== null) await verifyBeforeStart(reading, restore, found instanceof Error ? [] : found)
   const started = await directory.startRun(
     decision.kind === 'continue' || decision.kind === 'tidy'
       ? { kind: decision.kind }
@@ -65,6 +64,25 @@ export async function startJob(files: FileSystem, directory: JobDirectory, reque
   )
   const storage = new FileCheckpointStorage({ files, directory: directory.path, ...started })
   return { ...started, storage, restore, isFinished: decision.kind === 'tidy' }
+}
+
+/**
+ * All of it, though the tasks verify again what they read: by the time a task finds damage the epoch has begun, a run that was started from elsewhere has replaced the last one, and what the checkpoint holds
+ * as prepared is committed.
+ */
+async function verifyBeforeStart(
+  storage: FileCheckpointStorage,
+  restore: CompletedCheckpoint,
+  known: readonly CompletedCheckpoint[],
+): Promise<void> {
+  try {
+    await storage.verify(restore)
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error
+    const { run, checkpoint } = restore.manifest
+    const older = known.filter(({ manifest }) => manifest.run === run && manifest.checkpoint < checkpoint).at(-1)
+    throw explainDamage(error, older === undefined ? null : toStartCheckpoint(older))
+  }
 }
 
 /** Damage is a fact for the decision; anything else that fails ends the start. */

@@ -1,5 +1,6 @@
 import type { JobEvent, JobHandle, JobResult, RunOptions } from '../../runtime/job/contract.ts'
 import { verifyCheckpointDirectory } from '../checkers/checkpoint-directory.ts'
+import { BitRot } from './bit-rot.ts'
 import { Chaos } from './chaos.ts'
 import type { FileFault, FileOperation } from './memory-file-system.ts'
 import { seedOptions } from './seed-options.ts'
@@ -9,7 +10,7 @@ import { SimulatedWorld } from './simulated-world.ts'
 import type { Scenario, SeedOptions, SeedReport, SimulatedJob } from './simulation-contract.ts'
 import { stillFileSystem } from './still-file-system.ts'
 import { describeStall } from './stall.ts'
-import { bugIn, describeError, isExpectedError, isLockedError, withoutStack } from './told-errors.ts'
+import { bugIn, describeError, isExpectedError, isLockedError, namesDamage, withoutStack } from './told-errors.ts'
 
 /** Steps in which a job has to finish once nothing fails any more. */
 const CALM_STEPS = 60_000
@@ -44,6 +45,8 @@ class Simulation {
   private readonly isRescaling: boolean
   private readonly triggerShare: number
   private readonly intruderShare: number
+  private readonly rotShare: number
+  private readonly rotRandom: SeededRandom
   private steps = 0
   private calmSince: number | null = null
   private processes = 0
@@ -53,6 +56,8 @@ class Simulation {
   private attempts = 0
   private main: Process | null = null
   private intruder: Process | null = null
+  /** While it is there, no process may start from the newest checkpoint. */
+  private rot: BitRot | null = null
   private isPowerFailing = false
   private isOver = false
   private isTidy = true
@@ -86,12 +91,14 @@ class Simulation {
     this.isRescaling = this.scenario.isRescalable !== false && this.random.chance(0.2)
     this.triggerShare = this.random.pick([0, 0, 0, 0.002, 0.02])
     this.intruderShare = this.random.pick([0, 0, 0, 0.002])
+    this.rotRandom = random.fork()
+    this.rotShare = this.rotRandom.pick([0, 0, 0, 0.3])
     this.trace(`options ${JSON.stringify(this.runOptions)}`)
   }
 
   async run(): Promise<SeedReport> {
     while (!this.isOver && this.world.violation === null) {
-      this.main ??= this.start()
+      this.main ??= this.startMain()
       await this.turn()
     }
     if (this.world.violation === null) await this.atEnd()
@@ -133,6 +140,14 @@ class Simulation {
     if (this.steps - this.calmSince > CALM_STEPS) {
       this.world.violate('progress', `not finished ${CALM_STEPS} steps after the last fault: ${this.stall()}`)
     }
+  }
+
+  private startMain(): Process {
+    if (!this.chaos.isCalm && this.rotShare > 0 && this.rotRandom.chance(this.rotShare)) {
+      this.rot = BitRot.strike(this.machine.disk, this.world.checkpointDirectory, this.rotRandom)
+      if (this.rot !== null) this.trace(`a bit of ${this.rot.file} flips`)
+    }
+    return this.start()
   }
 
   private start(): Process {
@@ -184,6 +199,10 @@ class Simulation {
     this.main = null
     this.intruder = null
     this.world.open.clear()
+    if (this.rot === null) return
+    this.world.expectNone('checkpoints are complete or do not exist', this.rot.damageDone)
+    this.rot.heal()
+    this.rot = null
   }
 
   private onOperation(operation: FileOperation): FileFault | undefined {
@@ -213,6 +232,11 @@ class Simulation {
       case 'started':
         process.hasStarted = true
         this.attempts++
+        if (this.rot !== null)
+          this.world.violate(
+            'checkpoints are complete or do not exist',
+            `${this.rot.file} is damaged, but a job started`,
+          )
         if (event.from.kind === 'restored') this.restores++
         if (event.from.kind === 'fresh' && this.newestComplete?.run === event.run)
           this.world.violate(
@@ -257,7 +281,6 @@ class Simulation {
       this.machine.kill()
       this.isTidy = false
     }
-    this.die()
     if ('result' in outcome) {
       this.trace(`process ${process.number} ended: ${outcome.result.status}`)
       if (outcome.result.status === 'finished') this.isOver = true
@@ -265,11 +288,12 @@ class Simulation {
       this.trace(`process ${process.number} failed: ${String(outcome.error)}`)
       this.onRejected(outcome.error)
     }
+    this.die()
     await this.atRest('ended')
   }
 
   private onRejected(error: unknown): void {
-    if (!isExpectedError(error))
+    if (!isExpectedError(error) && !(this.rot !== null && namesDamage(error, this.rot.file)))
       this.world.violate('errors are told', `the job failed for good with ${describeError(error)}`)
   }
 

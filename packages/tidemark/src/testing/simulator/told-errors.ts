@@ -14,6 +14,12 @@ export function isExpectedError(error: unknown): boolean {
   return isTidemarkError(error) && (error.isRetryable || error.code === 'RESTARTS_EXHAUSTED')
 }
 
+/** The refusal of a damaged checkpoint. */
+export function namesDamage(error: unknown, file: string): boolean {
+  const isRefusal = isTidemarkError(error) && (error.code === 'CHECKPOINT_CORRUPT' || error.code === 'UNSUPPORTED')
+  return isRefusal && error.context.file === file
+}
+
 /** The name of an error that only a mistake in the engine makes, if it is one or was caused by one. */
 export function bugIn(error: { readonly name: string; readonly cause?: unknown }): string | null {
   if (['AssertionError', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)) return error.name
