@@ -60,7 +60,7 @@ describe('an error report', () => {
   })
 
   test('fits one line in short', () => {
-    expect(shortError(toErrorInfo(inner))).toBe('USER_FUNCTION in map-1 at a.txt:7: operator map-1 failed: no whales')
+    expect(shortError(toErrorInfo(inner))).toBe('USER_FUNCTION at a.txt:7: operator map-1 failed: no whales')
     expect(shortError({ name: 'Error', message: 'first\nsecond' })).toBe('Error: first')
   })
 })

@@ -24,6 +24,9 @@ export function describeEvent(event: JobEvent): Line | null {
     case 'checkpoint-committed':
       return detail(`checkpoint ${event.checkpoint} committed`)
     case 'checkpoint-failed':
+      // No failure of its own: the job was told to stop, or the attempt has failed, which is told.
+      if (event.reason === 'attempt-stopped')
+        return detail(`checkpoint ${event.checkpoint} dropped: the attempt stopped`)
       return warning(
         `checkpoint ${event.checkpoint} failed: ${event.reason}${event.error === null ? '' : ` (${shortError(event.error)})`}`,
       )
@@ -47,9 +50,8 @@ function describeStart({ from }: Extract<JobEvent, { kind: 'started' }>): string
 /** One line: code, where, what, and the innermost cause, which is mostly the user's own. */
 export function shortError(error: ErrorInfo): string {
   const { operator, position } = error.context ?? {}
-  const where = [operator === undefined ? '' : ` in ${operator}`, position === undefined ? '' : ` at ${position}`].join(
-    '',
-  )
+  const parts = [operator === undefined ? '' : ` in ${operator}`, position === undefined ? '' : ` at ${position}`]
+  const where = parts.filter((part) => part !== '' && !error.message.includes(part.slice(4))).join('')
   let root = error
   while (root.cause !== undefined) root = root.cause
   const why = root === error || error.message.includes(root.message) ? '' : `: ${firstLine(root.message)}`

@@ -136,13 +136,14 @@ describe('tidemark run', () => {
       restartInMs: 1500,
     })
     job.emit({ ...started, attempt: 2 })
+    job.emit({ kind: 'checkpoint-failed', checkpoint: 9, reason: 'attempt-stopped', error: null })
     job.end('finished')
     expect(await code).toBe(0)
     expect(host.stderr.screen.map((line) => line.replace(/^\S+ /, ''))).toEqual([
       'WARN a-job: odd import',
       'INFO a-job: resumed from checkpoint 7 (/c/chk-7)',
       'INFO a-job: checkpoint 8 completed in 12 ms, 3.4 kB',
-      'WARN a-job: attempt 1 failed: SOURCE_FAILED: gone; restarting in 1.5 s',
+      'WARN a-job: attempt 1 failed, restarting in 1.5 s: SOURCE_FAILED: gone',
       'INFO a-job: attempt 2: resumed from checkpoint 7 (/c/chk-7)',
       'INFO a-job: finished: 5,000 records in 2.0 s, 2,500 records/s',
       'INFO a-job: 7 checkpoints, median 11 ms',

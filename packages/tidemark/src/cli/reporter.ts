@@ -1,7 +1,8 @@
 import type { ErrorInfo } from '../core/errors.ts'
 import type { JobEvent, JobMetrics, JobResult } from '../runtime/job/contract.ts'
 import { renderError, type ReportOptions } from './error-report.ts'
-import { describeEvent, describeResult, type Line } from './event-lines.ts'
+import { describeResult, type Line } from './event-lines.ts'
+import { EventReport } from './event-report.ts'
 import type { Host } from './host.ts'
 import { LiveLine, renderLiveLine } from './live-line.ts'
 import { RateMeter } from './rate-meter.ts'
@@ -27,14 +28,16 @@ export class LineReporter implements Reporter {
   readonly metricsIntervalMs = null
   private readonly host: Host
   private readonly options: ReporterOptions
+  private readonly events: EventReport
 
   constructor(host: Host, options: ReporterOptions) {
     this.host = host
     this.options = options
+    this.events = new EventReport(options)
   }
 
   event(event: JobEvent): void {
-    const line = describeEvent(event)
+    const line = this.events.describe(event)
     if (line !== null) this.notice(line)
   }
 
@@ -63,6 +66,7 @@ export class LiveReporter implements Reporter {
   readonly metricsIntervalMs = 250
   private readonly host: Host
   private readonly options: ReporterOptions
+  private readonly events: EventReport
   private readonly line: LiveLine
   private readonly rate = new RateMeter()
   private readonly stopListening: () => void
@@ -70,6 +74,7 @@ export class LiveReporter implements Reporter {
   constructor(host: Host, options: ReporterOptions) {
     this.host = host
     this.options = options
+    this.events = new EventReport(options)
     this.line = new LiveLine(host.stderr)
     // Counted from here, so that the first line shows a rate already.
     this.rate.read(host.monotonic(), 0)
@@ -79,7 +84,7 @@ export class LiveReporter implements Reporter {
   event(event: JobEvent): void {
     // The line itself shows them.
     if (event.kind === 'checkpoint-completed' && !this.options.isVerbose) return
-    const line = describeEvent(event)
+    const line = this.events.describe(event)
     if (line !== null) this.notice(line)
   }
 

@@ -89,6 +89,7 @@ export interface JobMetrics {
   /** Records that sources emitted or rejected, in this process, over all attempts. */
   readonly sourceRecords: number
   readonly checkpointsCompleted: number
+  /** Without those that only the end of their attempt cut short. */
   readonly checkpointsFailed: number
   readonly lastCheckpoint: CheckpointSummary | null
   readonly medianCheckpointMs: number | null

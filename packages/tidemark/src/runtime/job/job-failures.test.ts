@@ -56,6 +56,21 @@ describe('a job whose function throws', () => {
     expect(master.status).toBe('failed')
   })
 
+  it('is told what to do instead where it returns a promise', async () => {
+    const bench = new JobBench()
+    const { sink } = watchedSink<number>()
+    const asynchronous = (async (number: number) => number) as unknown as (number: number) => number
+    const job = defineJob('asynchronous', (build) => {
+      build
+        .source('numbers', pushSource<number>(pushed(1)))
+        .map(asynchronous)
+        .to('out', sink)
+    })
+    const error = await failureOf(bench.drive(bench.start(job, { restartStrategy: 'none' }).result))
+    expect(error).toMatchObject({ code: 'USER_FUNCTION', context: { operator: 'map-1', value: '1' } })
+    expect(error.action).toMatch(/^Return the value itself\./)
+  })
+
   it('keeps its newest checkpoint, from which the mended job goes on', async () => {
     const bench = new JobBench()
     const log = pushed(1, 2)

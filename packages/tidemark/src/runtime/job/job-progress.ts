@@ -47,7 +47,7 @@ export class JobProgress {
   emit(event: JobEvent): void {
     if (event.kind === 'started') this.started = event
     else if (event.kind === 'checkpoint-completed') this.onCompleted(event)
-    else if (event.kind === 'checkpoint-failed') this.failed++
+    else if (event.kind === 'checkpoint-failed') this.failed += event.reason === 'attempt-stopped' ? 0 : 1
     else if (event.kind === 'attempt-failed' && event.restartInMs !== null) this.restarts++
     else if (event.kind === 'attempt-failed') this.isEndTold = true
     for (const listener of this.listeners) listener(event)

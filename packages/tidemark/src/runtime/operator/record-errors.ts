@@ -3,6 +3,8 @@ import { isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { DeadLetter, ErrorPolicy } from '../../core/job.ts'
 import type { Collector, OperatorContext } from './contract.ts'
 
+const ACCEPT_OR_POLICY = "Make the function accept it, or give the step a policy: onError 'skip' or dead letters."
+
 /** What to do with a record whose processing throws: the one place that knows the policy. */
 export class RecordErrors {
   readonly policy: ErrorPolicy
@@ -49,7 +51,9 @@ export class RecordErrors {
     const at = where.position === undefined ? '' : ` at ${where.position}`
     const reason = error instanceof Error ? error.message : String(error)
     return new TidemarkError('USER_FUNCTION', `operator ${where.operator} failed on a record${at}: ${reason}`, {
-      action: `The record is ${where.value}. Make the function accept it, or give the step a policy: onError 'skip' or dead letters.`,
+      // What our own check advises is not about this record.
+      action:
+        (isTidemarkError(error) ? error.action : undefined) ?? `The record is ${where.value}. ${ACCEPT_OR_POLICY}`,
       context: where,
       cause: error,
     })
@@ -95,7 +99,8 @@ export function refusePromise(context: OperatorContext): never {
     'USER_FUNCTION',
     `the function of ${context.operator} returned a promise, but this step is synchronous`,
     {
-      action: 'Return the value itself.',
+      action:
+        'Return the value itself. What has to be awaited belongs into a source, a sink or the opening of a resource.',
     },
   )
 }
