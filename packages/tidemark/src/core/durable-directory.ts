@@ -6,13 +6,18 @@ import type { FileSystem } from './file-system.ts'
  */
 export async function makeDurableDirectory(files: FileSystem, path: string): Promise<void> {
   await files.makeDirectory(path)
-  for (let at = path; at !== '' && at !== '/' && at !== '.'; at = parentOf(at)) {
-    try {
-      await files.syncDirectory(parentOf(at) || '.')
-    } catch (error) {
-      const code = (error as { code?: unknown }).code
-      if (code !== 'EACCES' && code !== 'EPERM') throw error
-    }
+  const above: string[] = []
+  for (let at = path; at !== '' && at !== '/' && at !== '.'; at = parentOf(at)) above.push(parentOf(at) || '.')
+  // At the same time: most of them have nothing to write, and a disk is waited for once.
+  await Promise.all(above.map((directory) => syncIfOpen(files, directory)))
+}
+
+async function syncIfOpen(files: FileSystem, directory: string): Promise<void> {
+  try {
+    await files.syncDirectory(directory)
+  } catch (error) {
+    const code = (error as { code?: unknown }).code
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
   }
 }
 

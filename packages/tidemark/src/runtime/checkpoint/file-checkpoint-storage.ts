@@ -1,5 +1,4 @@
 import { isAbsolute, posix } from 'node:path'
-import { makeDurableDirectory } from '../../core/durable-directory.ts'
 import { assert, isTidemarkError, TidemarkError } from '../../core/errors.ts'
 import type { FileSystem, FileWriter } from '../../core/file-system.ts'
 import { type Attempt, attempt, type CheckpointId, type Epoch, type RunId, type TaskId } from '../../core/ids.ts'
@@ -168,7 +167,7 @@ export class FileCheckpointStorage implements CheckpointStorage {
   async remove(checkpoint: CompletedCheckpoint): Promise<void> {
     this.#directories.delete(checkpoint.checkpoint)
     try {
-      await this.#removeDirectory(checkpoint.path)
+      await this.#removeDirectory(checkpoint.path, checkpoint.manifest.files.length > 0)
     } catch (error) {
       throw storageFailed(`Removing checkpoint ${checkpoint.checkpoint}`, checkpoint.path, error)
     }
@@ -262,10 +261,10 @@ export class FileCheckpointStorage implements CheckpointStorage {
   }
 
   /** The manifest goes first, and for good, before anything it names: a crash leaves a checkpoint or residue, never half a checkpoint. */
-  async #removeDirectory(directory: string): Promise<void> {
+  async #removeDirectory(directory: string, mayNameFiles = true): Promise<void> {
     if ((await this.#files.stat(directory)) === null) return
     await this.#files.remove(`${directory}/${MANIFEST_NAME}`)
-    await this.#files.syncDirectory(directory)
+    if (mayNameFiles) await this.#files.syncDirectory(directory)
     await this.#files.removeTree(directory)
   }
 
@@ -296,7 +295,7 @@ export class FileCheckpointStorage implements CheckpointStorage {
     }
   }
 
-  /** Names are made durable top down: the run's directory once, the checkpoint's once per checkpoint. */
+  /** Names are made durable: the run's directory once, the checkpoint's once per checkpoint. */
   #ensureDirectory(checkpoint: CheckpointId): Promise<void> {
     const known = this.#directories.get(checkpoint)
     if (known !== undefined) return known
@@ -312,10 +311,10 @@ export class FileCheckpointStorage implements CheckpointStorage {
 
   async #makeDirectory(checkpoint: CheckpointId): Promise<void> {
     const run = `${this.#root}/${runDirectory(this.#options.run)}`
-    this.#runDirectory ??= makeDurableDirectory(this.#files, run)
-    await this.#runDirectory
     await this.#files.makeDirectory(this.#directoryOf(checkpoint))
-    await this.#files.syncDirectory(run)
+    // Also where it existed: a killed process may have created it without. What is above has been synced by who opened the job's directory.
+    this.#runDirectory ??= this.#files.syncDirectory(this.#root)
+    await Promise.all([this.#runDirectory, this.#files.syncDirectory(run)])
   }
 
   #directoryOf(checkpoint: CheckpointId): string {

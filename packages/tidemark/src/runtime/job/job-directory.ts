@@ -45,7 +45,10 @@ export interface JobDirectory {
    * what it throws leaves everything as it was.
    */
   startRun(choice: RunChoice, accept?: (started: StartedRun) => Promise<void>): Promise<StartedRun>
-  /** Durable when it resolves. `FENCED` when another process has started the job since. */
+  /**
+   * Durable when it resolves; only `finished` need not be: it follows `finishing`, which is, and where it is lost the next start says it again. `FENCED` when another process has started the job
+   * since.
+   */
   setStatus(status: RunStatus): Promise<void>
   /** The epoch on disk now; null when there is no record. */
   currentEpoch(): Promise<Epoch | null>
@@ -123,7 +126,7 @@ class FileJobDirectory implements JobDirectory {
       this.#hasResidue = false
       await writeNewFile(files, partial, encodeJobRecord(record))
       await files.rename(partial, file)
-      await files.syncDirectory(this.path)
+      if (record.status !== 'finished') await files.syncDirectory(this.path)
     } catch (error) {
       this.#hasResidue = true
       await ignoreFailure(files.remove(partial))
