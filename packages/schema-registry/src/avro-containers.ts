@@ -29,8 +29,8 @@ export function beginRecord(): void {
 }
 
 /*
- * avsc believes what a block says of its size, and does not see that the bytes have ended, or that a negative size leads back: one damaged record would keep a task busy, and its memory
- * growing, for ever. Here every item has to lie behind the one before and within the bytes.
+ * avsc believes what a block says of its size, and does not see that the bytes have ended, or that the size of a block to be skipped leads back: one damaged record would keep a
+ * task busy, and its memory growing, for ever. Here every item has to lie within the bytes.
  */
 
 /** Arrays whose items are within the bytes. */
@@ -111,7 +111,7 @@ function skipBlocks(tap: Tap, skipItem: () => void): void {
 }
 
 function checkItem(tap: Tap, start: number): void {
-  if (tap.pos > tap.buf.length || tap.pos < start) throw new Error('it is cut off')
+  if (tap.pos > tap.buf.length) throw new Error('it is cut off')
   if (tap.pos === start && ++emptyItems > MOST_EMPTY_ITEMS) {
     throw new Error(`it counts more than ${MOST_EMPTY_ITEMS} items without content`)
   }

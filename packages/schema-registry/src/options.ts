@@ -69,9 +69,7 @@ export function checkOptions(options: SchemaRegistryOptions): CheckedOptions {
   const urls = (typeof url === 'string' ? url.split(',') : url).map((one) => checkUrl(one.trim()))
   if (urls.length === 0) throw invalid('schemaRegistry() was given no url', 'Give the address of the registry.')
   if (auth !== null) checkAuth(auth)
-  for (const [name, value] of Object.entries(tls ?? {})) {
-    if (name === 'key' && !isSecret(value)) throw invalid('tls.key is not a secret', `Give secret('NAME').`)
-  }
+  if (tls !== null) checkTls(tls, urls)
   if (!Number.isSafeInteger(retries) || retries < 0)
     throw invalid(`retries is ${retries}`, 'Give a whole number from 0.')
   return { urls, auth, tls, timeoutMs: durationMs(options.timeout ?? '10s', 'timeout'), retries }
@@ -81,12 +79,9 @@ function checkUrl(given: string): string {
   let url: URL
   try {
     url = new URL(given)
-  } catch (cause) {
-    throw invalid(
-      'the url of a schema registry cannot be read',
-      'Give it as http://host:port or https://host:port.',
-      cause,
-    )
+  } catch {
+    // Without the cause, which shows it: it may hold a password.
+    throw invalid('the url of a schema registry cannot be read', 'Give it as http://host:port or https://host:port.')
   }
   if (url.username !== '' || url.password !== '') {
     throw invalid(
@@ -97,10 +92,37 @@ function checkUrl(given: string): string {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw invalid(`the url of the schema registry has the protocol ${url.protocol}`, 'Give http: or https:.')
   }
+  if (url.search !== '' || url.hash !== '') {
+    throw invalid(
+      `the url of the schema registry at ${url.host} has a part behind ? or #`,
+      'Give only the address and, where there is one, the path before /subjects; credentials as auth.',
+    )
+  }
   return url.href.replace(/\/+$/, '')
 }
 
+function checkTls(tls: RegistryTls, urls: readonly string[]): void {
+  const known = ['ca', 'cert', 'key']
+  const unknown = Object.keys(tls).find((name) => !known.includes(name))
+  if (unknown !== undefined) throw invalid(`tls has no option '${unknown}'`, `Options: ${known.join(', ')}.`)
+  for (const name of ['ca', 'cert'] as const) checkText(`tls.${name}`, tls[name])
+  if (tls.key !== undefined && !isSecret(tls.key)) throw invalid('tls.key is not a secret', `Give secret('NAME').`)
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    throw invalid('tls has only one of cert and key', 'Give both, for a registry that asks for a certificate, or none.')
+  }
+  const plain = urls.find((url) => url.startsWith('http:'))
+  if (plain !== undefined) throw invalid(`tls is given, and ${plain} does not use it`, 'Give an https: url, or no tls.')
+}
+
+function checkText(name: string, value: unknown): void {
+  if (value === undefined || typeof value === 'string' || isSecret(value)) return
+  throw invalid(`${name} is neither text nor a secret`, `Give text, or a secret: secret('NAME').`)
+}
+
 function checkAuth(auth: BasicAuth | BearerAuth): void {
+  if (!('token' in auth) && auth.username === undefined)
+    throw invalid('auth.username is missing', 'Give the user as text or as a secret, or a token.')
+  if (!('token' in auth)) checkText('auth.username', auth.username)
   const given = 'token' in auth ? auth.token : auth.password
   if (!isSecret(given))
     throw invalid(`auth.${'token' in auth ? 'token' : 'password'} is not a secret`, `Give secret('NAME').`)

@@ -1,13 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type ErrorCode, type Secret, TidemarkError } from 'tidemark/connector'
+import { type ErrorCode, TidemarkError } from 'tidemark/connector'
 import { httpRequest, type HttpRequest, type HttpResponse } from './http-request.ts'
-import { type CheckedOptions, invalid, isSecret, type SchemaReference } from './options.ts'
+import { type CheckedOptions, invalid, type SchemaReference } from './options.ts'
+import { parseAnswer, type RegistryAnswer } from './registry-answer.ts'
+import { credentials, type Credentials } from './registry-credentials.ts'
 
 export type SchemaType = 'AVRO' | 'JSON' | 'PROTOBUF'
 
 /** A schema as the registry holds it, with all that it refers to, each before those that refer to it. */
 export interface RegisteredSchema {
-  readonly type: SchemaType
+  /** Of a registry's schema also one that is not known here. */
+  readonly type: string
   readonly schema: string
   readonly references: readonly ResolvedReference[]
 }
@@ -23,46 +26,33 @@ export interface NewSchema {
   readonly references: readonly SchemaReference[]
 }
 
-interface Answer {
-  readonly id?: number
-  readonly schema?: string
-  readonly schemaType?: SchemaType
-  readonly references?: readonly SchemaReference[]
-  readonly error_code?: number
-  readonly message?: string
+const HEADERS = {
+  accept: 'application/vnd.schemaregistry.v1+json',
+  'content-type': 'application/vnd.schemaregistry.v1+json',
 }
-
 const FIRST_PAUSE_MS = 200
 const LAST_PAUSE_MS = 5_000
 const NOT_FOUND = 404
+/** Records with as many ids that nobody knows, which are asked for one by one, must not open as many connections. */
+const MOST_REQUESTS = 16
+/** What one schema may refer to, on all levels: more than anybody has, and an end to references that never end. */
+const MOST_REFERENCES = 1000
+const LONGEST_REASON = 300
 
 /** Talks to the registry: bounded retries, credentials that are never part of a message. */
 export class RegistryClient {
   private readonly options: CheckedOptions
-  private readonly headers: Readonly<Record<string, string>>
-  private readonly tls: HttpRequest['tls']
+  private readonly credentials: Credentials
   /** Of errors that may pass: whom they concern. */
   private readonly failure: Extract<ErrorCode, 'SOURCE_FAILED' | 'SINK_FAILED'>
   private next = 0
+  private underWay = 0
+  private readonly waiting: (() => void)[] = []
 
   constructor(options: CheckedOptions, secret: (name: string) => string, failure: RegistryClient['failure']) {
-    const value = (given: string | Secret): string => (isSecret(given) ? secret(given.secret) : given)
     this.options = options
     this.failure = failure
-    this.headers = {
-      accept: 'application/vnd.schemaregistry.v1+json',
-      'content-type': 'application/vnd.schemaregistry.v1+json',
-      ...authorization(options.auth, value),
-    }
-    const { tls } = options
-    this.tls =
-      tls === null
-        ? null
-        : {
-            ...(tls.ca === undefined ? {} : { ca: value(tls.ca) }),
-            ...(tls.cert === undefined ? {} : { cert: value(tls.cert) }),
-            ...(tls.key === undefined ? {} : { key: value(tls.key) }),
-          }
+    this.credentials = credentials(options, secret)
   }
 
   /** Null: the registry does not know the id, also when asked again. */
@@ -74,7 +64,7 @@ export class RegistryClient {
   async latest(subject: string): Promise<{ readonly id: number; readonly schema: RegisteredSchema }> {
     const answer = await this.ask('GET', `/subjects/${encodeURIComponent(subject)}/versions/latest`, null)
     if (answer === null) throw this.noSchema(subject, `Register one, or give the codec a schema: it registers it then.`)
-    return { id: answer.id!, schema: await this.resolved(answer) }
+    return { id: this.idIn(answer), schema: await this.resolved(answer) }
   }
 
   /** The id of a schema under this subject; registers it where allowed. */
@@ -88,29 +78,35 @@ export class RegistryClient {
     }
     const answer = await this.ask('POST', path, JSON.stringify(body), { subject })
     if (answer === null) throw this.noSchema(subject, `Register the schema, or let the codec do it: use: 'automatic'.`)
-    return answer.id!
+    return this.idIn(answer)
   }
 
-  /** The schemas that references name, each before those that refer to it. */
+  /** The schemas that references name, each before those that refer to it (of a circle one is the first). */
   async resolve(references: readonly SchemaReference[]): Promise<readonly ResolvedReference[]> {
-    const found = new Map<string, ResolvedReference>()
-    await this.collect(references, found)
-    return [...found.values()]
+    const found: ResolvedReference[] = []
+    await this.collect(references, found, new Set())
+    return found
   }
 
-  private async resolved(answer: Answer): Promise<RegisteredSchema> {
-    const references = await this.resolve(answer.references ?? [])
-    return { type: answer.schemaType ?? 'AVRO', schema: answer.schema!, references }
+  private async resolved(answer: RegistryAnswer): Promise<RegisteredSchema> {
+    const references = await this.resolve(answer.references)
+    return { type: answer.schemaType, schema: this.schemaIn(answer), references }
   }
 
-  private async collect(references: readonly SchemaReference[], found: Map<string, ResolvedReference>): Promise<void> {
+  private async collect(
+    references: readonly SchemaReference[],
+    found: ResolvedReference[],
+    seen: Set<string>,
+  ): Promise<void> {
     for (const { name, subject, version } of references) {
-      if (found.has(name)) continue
+      if (seen.has(name)) continue
+      if (seen.size >= MOST_REFERENCES) throw this.unreadable(`a schema refers to more than ${MOST_REFERENCES} others`)
+      seen.add(name)
       const answer = await this.ask('GET', `/subjects/${encodeURIComponent(subject)}/versions/${version}`, null)
       if (answer === null)
         throw this.noSchema(`${subject}, version ${version}`, `A schema refers to it as '${name}': register it.`)
-      await this.collect(answer.references ?? [], found)
-      found.set(name, { name, schema: answer.schema! })
+      await this.collect(answer.references, found, seen)
+      found.push({ name, schema: this.schemaIn(answer) })
     }
   }
 
@@ -120,7 +116,7 @@ export class RegistryClient {
     path: string,
     body: string | null,
     { isMissingRetried = false, subject = '' } = {},
-  ): Promise<Answer | null> {
+  ): Promise<RegistryAnswer | null> {
     const { retries, timeoutMs } = this.options
     let problem = ''
     for (let attempt = 0; attempt <= retries; attempt++) {
@@ -128,10 +124,11 @@ export class RegistryClient {
       const url = this.options.urls[this.next]!
       let response: HttpResponse
       try {
-        response = await httpRequest({ method, url: url + path, headers: this.headers, body, timeoutMs, tls: this.tls })
+        response = await this.send({ method, url: url + path, body, timeoutMs })
       } catch (error) {
-        problem =
-          error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error)
+        problem = this.told(
+          error instanceof Error ? error.message || String((error as NodeJS.ErrnoException).code) : String(error),
+        )
         this.next = (this.next + 1) % this.options.urls.length
         continue
       }
@@ -140,34 +137,70 @@ export class RegistryClient {
       if (status === NOT_FOUND && isMissingRetried && attempt < retries) continue
       if (status === NOT_FOUND) return null
       if (status === 429 || status >= 500) {
-        problem = `it answers ${status}: ${told(response.body)}`
+        problem = `it answers ${status}: ${this.told(response.body)}`
         this.next = (this.next + 1) % this.options.urls.length
         continue
       }
       if (status >= 200 && status < 300) return this.read(response.body, path)
-      throw this.refused(status, told(response.body), path, subject)
+      throw this.refused(status, this.told(response.body), path, subject)
     }
     throw new TidemarkError(this.failure, `the schema registry at ${this.where} cannot be used: ${problem}`, {
       action:
-        'Check its address and that it runs; the job goes on from its newest checkpoint when it is started again.',
+        'Check its address, tls, and that it runs; the job goes on from its newest checkpoint when it is started again.',
     })
   }
 
-  private read(body: string, path: string): Answer {
-    let answer: unknown
+  /** Not more than a few at a time; each has all its time. */
+  private async send(request: Pick<HttpRequest, 'method' | 'url' | 'body' | 'timeoutMs'>): Promise<HttpResponse> {
+    if (this.underWay >= MOST_REQUESTS) await new Promise<void>((resolve) => void this.waiting.push(resolve))
+    else this.underWay++
     try {
-      answer = JSON.parse(body)
-    } catch (cause) {
-      throw new TidemarkError(
-        this.failure,
-        `what answers at ${this.where}${path} is no schema registry: its answer is not JSON`,
-        {
-          action: 'Check the url.',
-          cause,
-        },
-      )
+      const { authorization, tls } = this.credentials
+      return await httpRequest({ ...request, headers: { ...HEADERS, ...authorization }, tls })
+    } finally {
+      const next = this.waiting.shift()
+      if (next === undefined) this.underWay--
+      else next()
     }
-    return answer as Answer
+  }
+
+  private read(body: string, path: string): RegistryAnswer {
+    try {
+      return parseAnswer(body)
+    } catch (error) {
+      throw this.unreadable((error as Error).message, path)
+    }
+  }
+
+  private idIn({ id }: RegistryAnswer): number {
+    if (id === null) throw this.unreadable('its answer has no id')
+    return id
+  }
+
+  private schemaIn({ schema }: RegistryAnswer): string {
+    if (schema === null) throw this.unreadable('its answer has no schema')
+    return schema
+  }
+
+  private unreadable(problem: string, path = ''): TidemarkError {
+    return new TidemarkError(
+      this.failure,
+      `what answers at ${this.where}${path} is no schema registry, or a broken one: ${problem}`,
+      { action: 'Check the url.' },
+    )
+  }
+
+  /** What an answer says, without credentials: there are those that give back what they were sent. */
+  private told(body: string): string {
+    let text = body
+    try {
+      const { message } = JSON.parse(body) as { readonly message?: unknown }
+      if (typeof message === 'string') text = message
+    } catch {
+      // Not JSON: what it says is shown as it is.
+    }
+    for (const hidden of this.credentials.hidden) text = text.replaceAll(hidden, '***')
+    return text.length > LONGEST_REASON ? `${text.slice(0, LONGEST_REASON)}…` : text
   }
 
   private refused(status: number, message: string, path: string, subject: string): TidemarkError {
@@ -196,24 +229,4 @@ export class RegistryClient {
   private get where(): string {
     return this.options.urls.join(', ')
   }
-}
-
-function authorization(
-  auth: CheckedOptions['auth'],
-  value: (given: string | Secret) => string,
-): Readonly<Record<string, string>> {
-  if (auth === null) return {}
-  if ('token' in auth) return { authorization: `Bearer ${value(auth.token)}` }
-  const credentials = `${value(auth.username)}:${value(auth.password)}`
-  return { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }
-}
-
-function told(body: string): string {
-  try {
-    const { message } = JSON.parse(body) as Answer
-    if (typeof message === 'string') return message
-  } catch {
-    // Not JSON: what it says is shown as it is.
-  }
-  return body.length > 200 ? `${body.slice(0, 200)}…` : body
 }

@@ -23,6 +23,8 @@ export interface SchemaFormat<T> {
 
 export function schemaCodec<T>(options: CheckedOptions, write: WriteOptions, format: SchemaFormat<T>): Codec<T> {
   const choice = write.use ?? (format.own === null ? 'latest' : 'automatic')
+  if (typeof choice === 'object' && !(Number.isSafeInteger(choice.id) && choice.id >= 0 && choice.id < 2 ** 32))
+    throw invalid(`use: { id } is ${JSON.stringify(choice.id)}`, 'Give the id of a schema: a whole number from 0.')
   if (format.own === null && (choice === 'automatic' || choice === 'lookup'))
     throw invalid(`use: '${choice}' needs a schema`, `Give the codec a schema, or use: 'latest'.`)
   return {
@@ -33,13 +35,15 @@ export function schemaCodec<T>(options: CheckedOptions, write: WriteOptions, for
   }
 }
 
-/** What is known of an id: how to read, or why it cannot be read. */
-type Known<T> = { readonly read: Read<T> } | { readonly problem: string }
+/** Ids of which it is remembered why they cannot be read: whoever may write records may make up as many as he likes. */
+const MOST_PROBLEMS = 1_000
 
 class SchemaDecoding<T> implements Decoding<T> {
   private readonly format: SchemaFormat<T>
   private readonly client: RegistryClient
-  private readonly known = new Map<number, Known<T>>()
+  private readonly known = new Map<number, Read<T>>()
+  /** Why schemas cannot be read. */
+  private readonly problems = new Map<number, string>()
   private readonly fetching = new Map<number, Promise<void>>()
 
   constructor(options: CheckedOptions, context: CodecContext, format: SchemaFormat<T>) {
@@ -49,7 +53,7 @@ class SchemaDecoding<T> implements Decoding<T> {
 
   prepare(bytes: Uint8Array | null): Promise<void> | undefined {
     const id = bytes === null ? null : schemaIdOf(bytes)
-    if (id === null || this.known.has(id)) return undefined
+    if (id === null || this.known.has(id) || this.problems.has(id)) return undefined
     let fetching = this.fetching.get(id)
     if (fetching === undefined) {
       fetching = this.fetch(id).finally(() => void this.fetching.delete(id))
@@ -71,28 +75,31 @@ class SchemaDecoding<T> implements Decoding<T> {
     const id = schemaIdOf(bytes)
     if (id === null)
       throw corrupt('is not in the wire format of the schema registry: it begins with no zero byte and id', bytes)
-    const known = this.known.get(id)
-    assert(known !== undefined, `schema ${id} was prepared`)
-    if ('problem' in known) throw corrupt(known.problem, bytes)
-    return known.read(bytes, HEADER_BYTES)
+    const read = this.known.get(id)
+    if (read !== undefined) return read(bytes, HEADER_BYTES)
+    const problem = this.problems.get(id)
+    assert(problem !== undefined || this.problems.size >= MOST_PROBLEMS, `schema ${id} was prepared`)
+    throw corrupt(problem ?? `schema ${id} cannot be read`, bytes)
   }
 
   private async fetch(id: number): Promise<void> {
     const schema = await this.client.schemaById(id)
-    this.known.set(
-      id,
-      schema === null ? { problem: `schema ${id} is not known to the registry` } : this.compile(id, schema),
-    )
+    const problem = schema === null ? `schema ${id} is not known to the registry` : this.compile(id, schema)
+    if (problem === null) return
+    const [oldest] = this.problems.keys()
+    if (this.problems.size >= MOST_PROBLEMS && oldest !== undefined) this.problems.delete(oldest)
+    this.problems.set(id, problem)
   }
 
-  /** A schema that cannot be read makes its records bad, not the source. */
-  private compile(id: number, schema: RegisteredSchema): Known<T> {
+  /** A schema that cannot be read makes its records bad, not the source. Null: it can. */
+  private compile(id: number, schema: RegisteredSchema): string | null {
     const { format } = this
-    if (schema.type !== format.type) return { problem: `schema ${id} is ${schema.type}, not ${format.type}` }
+    if (schema.type !== format.type) return `schema ${id} is ${schema.type}, not ${format.type}`
     try {
-      return { read: format.compileRead(schema) }
+      this.known.set(id, format.compileRead(schema))
+      return null
     } catch (error) {
-      return { problem: `schema ${id} cannot be read: ${error instanceof Error ? error.message : String(error)}` }
+      return `schema ${id} cannot be read: ${error instanceof Error ? error.message : String(error)}`
     }
   }
 }
