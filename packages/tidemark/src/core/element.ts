@@ -15,6 +15,11 @@ export interface RecordBatch {
    */
   readonly origins: readonly number[] | null
   readonly origin: BatchOrigin | null
+  /**
+   * Only on an edge by key, between its two ends: of each record the key's hash (`signedKeyHash`), which the sender needed too. Who uses it makes sure that a key it meets for the first
+   * time has that hash.
+   */
+  readonly keyHashes: readonly number[] | null
 }
 
 /** Finds the position of a source record when somebody has to know it (an error, a dead letter); costs nothing before. */
@@ -92,5 +97,5 @@ export const ALIGNED_CHECKPOINT: BarrierOptions = { purpose: 'checkpoint', align
 
 /** A batch without timestamps and origins. */
 export function recordBatch(values: readonly unknown[], timestamps: readonly number[] | null = null): RecordBatch {
-  return { kind: 'records', values, timestamps, origins: null, origin: null }
+  return { kind: 'records', values, timestamps, origins: null, origin: null, keyHashes: null }
 }

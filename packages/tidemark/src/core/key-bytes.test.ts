@@ -5,8 +5,8 @@ import { ByteBuffer } from './byte-buffer.ts'
 import { ByteBufferReader } from './byte-buffer-reader.ts'
 import { isTidemarkError } from './errors.ts'
 import type { Key, KeyPart } from './key.ts'
-import { checkKey, keyCodec, keyEnd, keyHash } from './key-bytes.ts'
-import { keyGroupOf, keyGroupRange, subtaskOfKey, subtaskOfKeyGroup } from './key-group.ts'
+import { checkKey, keyCodec, keyEnd, keyHash, signedKeyHash } from './key-bytes.ts'
+import { keyGroupOf, keyGroupRange, subtaskOfHash, subtaskOfKeyGroup } from './key-group.ts'
 import { keyOfMapKey, mapKeyOf } from './map-key.ts'
 import { murmur3 } from './murmur3.ts'
 
@@ -149,7 +149,7 @@ describe('key-group ranges', () => {
           const maxParallelism = Math.max(first, second)
           const parallelism = Math.min(first, second)
           const group = keyGroupOf(key, maxParallelism)
-          expect(subtaskOfKey(maxParallelism, parallelism)(key)).toBe(
+          expect(subtaskOfHash(maxParallelism, parallelism)(signedKeyHash(key))).toBe(
             subtaskOfKeyGroup(maxParallelism, parallelism, group),
           )
         },

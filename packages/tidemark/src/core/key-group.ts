@@ -1,14 +1,14 @@
 import { assert } from './errors.ts'
 import { type KeyGroup, keyGroup } from './ids.ts'
 import type { Key } from './key.ts'
-import { keyHash, signedKeyHash } from './key-bytes.ts'
+import { keyHash } from './key-bytes.ts'
 
-/** What `subtaskOfKeyGroup` and `keyGroupOf` say of a key, in one step. For one edge: made once, called for each record. */
-export function subtaskOfKey(maxParallelism: number, parallelism: number): (key: Key) => number {
+/** What `subtaskOfKeyGroup` and `keyGroupOf` say of a key with this `signedKeyHash`, in one step. For one edge: made once, called for each record. */
+export function subtaskOfHash(maxParallelism: number, parallelism: number): (hash: number) => number {
   const subtasks = Uint16Array.from({ length: maxParallelism }, (_, group) =>
     subtaskOfKeyGroup(maxParallelism, parallelism, group),
   )
-  return (key) => subtasks[(signedKeyHash(key) >>> 0) % maxParallelism]!
+  return (hash) => subtasks[(hash >>> 0) % maxParallelism]!
 }
 
 /** Key groups `start` … `end − 1`; empty when they are equal. */

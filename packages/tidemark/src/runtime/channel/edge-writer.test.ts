@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { recordBatch, type StreamElement } from '../../core/element.ts'
+import { type RecordBatch, recordBatch, type StreamElement } from '../../core/element.ts'
 import { checkpointId } from '../../core/ids.ts'
+import type { Key } from '../../core/key.ts'
+import { signedKeyHash } from '../../core/key-bytes.ts'
 import { EdgeWriter } from './edge-writer.ts'
 import { LocalChannel } from './local-channel.ts'
 
@@ -25,6 +27,15 @@ function read(channel: LocalChannel, into: unknown[]): void {
 function flatten(element: StreamElement): unknown[] {
   if (element.kind === 'records') return [...element.values]
   return [element.kind === 'barrier' ? `barrier ${element.checkpoint}` : element.kind]
+}
+
+const channelOfHash = (hash: number): number => (hash >>> 0) % 3
+
+function batchesOf(channel: LocalChannel, index: number): [number, RecordBatch][] {
+  const batches: [number, RecordBatch][] = []
+  for (let next = channel.poll(); next !== undefined; next = channel.poll())
+    if (next.kind === 'records') batches.push([index, next])
+  return batches
 }
 
 describe('an edge writer', () => {
@@ -94,5 +105,30 @@ describe('an edge writer', () => {
     writer.write(recordBatch(['a']))
     writer.write(recordBatch(['b', 'c'], [5, 6]))
     expect(channel!.poll()).toMatchObject({ values: ['a', 'b', 'c'], timestamps: [Number.NaN, 5, 6] })
+  })
+
+  it('sends records by key, with the hash of each key, in every batch, and hands no hashes on that are not of its own edge', () => {
+    const anyKey = fc.oneof(fc.string(), fc.nat(9), fc.bigInt(), fc.tuple(fc.string(), fc.nat(9)))
+    fc.assert(
+      fc.property(fc.array(fc.array(anyKey)), fc.integer({ min: 1, max: 5 }), (batches, batchSize) => {
+        const channels = makeChannels(3, 1 << 20)
+        const writer = new EdgeWriter(channels, { keyOf: (record) => (record as [Key])[0], channelOfHash }, batchSize)
+        for (const keys of batches)
+          writer.write({ ...recordBatch(keys.map((key) => [key])), keyHashes: keys.map(() => 7) })
+        writer.flush()
+        const sent = channels.map((): unknown[] => [])
+        for (const [channel, { keyHashes, values }] of channels.flatMap((each, index) => batchesOf(each, index))) {
+          expect(keyHashes).toEqual(values.map((value) => signedKeyHash((value as [Key])[0])))
+          sent[channel]!.push(...values)
+        }
+        const all = batches.flat().map((key) => [key])
+        const channelOf = ([key]: readonly Key[]) => channelOfHash(signedKeyHash(key!))
+        expect(sent).toEqual(channels.map((_, index) => all.filter((record) => channelOf(record) === index)))
+      }),
+    )
+    const [channel] = makeChannels(1, 10)
+    const forward = new EdgeWriter([channel!], null, 1)
+    forward.write({ ...recordBatch([1]), keyHashes: [1] })
+    expect(channel!.poll()).toEqual(recordBatch([1]))
   })
 })

@@ -1,5 +1,17 @@
 import type { ChannelWriter } from '../../core/channel.ts'
 import type { RecordBatch, StreamElement, StreamEvent } from '../../core/element.ts'
+import type { Key } from '../../core/key.ts'
+import { signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
+import { roomForRecords } from './record-room.ts'
+
+/** To which channel a record goes: by itself, or by its key. */
+export type Route = ((record: unknown) => number) | KeyRoute
+
+export interface KeyRoute {
+  readonly keyOf: (record: unknown) => Key
+  /** Of a `signedKeyHash`. */
+  readonly channelOfHash: (hash: number) => number
+}
 
 /**
  * The sending end of one edge in one task: an outbox in front of each channel. What is written is always taken; `isFull` says that the
@@ -7,17 +19,19 @@ import type { RecordBatch, StreamElement, StreamEvent } from '../../core/element
  */
 export class EdgeWriter {
   private readonly channels: readonly ChannelWriter[]
-  private readonly channelOf: ((record: unknown) => number) | null
+  private readonly route: Route | null
   private readonly batchSize: number
   private readonly outboxes: StreamElement[][]
   private readonly open: OpenBatch[]
   private waiting = 0
   private opened = 0
+  /** So that no compiler leaves out what only touches. */
+  touched = 0
 
-  /** `channelOf` null: every channel gets every batch (forward has one channel, broadcast has all). */
-  constructor(channels: readonly ChannelWriter[], channelOf: ((record: unknown) => number) | null, batchSize: number) {
+  /** `route` null: every channel gets every batch (forward has one channel, broadcast has all). */
+  constructor(channels: readonly ChannelWriter[], route: Route | null, batchSize: number) {
     this.channels = channels
-    this.channelOf = channelOf
+    this.route = route
     this.batchSize = batchSize
     this.outboxes = channels.map(() => [])
     this.open = channels.map(() => new OpenBatch())
@@ -29,19 +43,45 @@ export class EdgeWriter {
   }
 
   write(batch: RecordBatch): void {
-    if (this.channelOf === null) {
-      const element = batch.origin === null ? batch : { ...batch, origin: null, origins: null }
+    const { route } = this
+    if (route === null) {
+      const isPlain = batch.origin === null && batch.keyHashes === null
+      const element = isPlain ? batch : { ...batch, origin: null, origins: null, keyHashes: null }
       for (let channel = 0; channel < this.channels.length; channel++) this.send(channel, element)
       return
     }
+    if (typeof route === 'object') return this.writeByKey(batch, route)
     const { values, timestamps } = batch
-    const { channelOf, open: batches, batchSize } = this
+    const { open: batches, batchSize } = this
     for (let index = 0; index < values.length; index++) {
       const value = values[index]
-      const channel = channelOf(value)
+      const channel = route(value)
       const open = batches[channel]!
       if (open.count === 0) this.opened++
       open.add(value, timestamps === null ? Number.NaN : timestamps[index]!)
+      if (open.count >= batchSize) this.close(channel)
+    }
+  }
+
+  /** In two passes: the first fetches all keys from memory at the same time, the second would for each wait before it comes to the next. */
+  private writeByKey({ values, timestamps }: RecordBatch, { keyOf, channelOfHash }: KeyRoute): void {
+    const { open: batches, batchSize } = this
+    const { length } = values
+    const keys = roomForRecords(length) as Key[]
+    let touched = 0
+    for (let index = 0; index < length; index++) {
+      const key = keyOf(values[index])
+      keys[index] = key
+      if (typeof key === 'string') touched += key.length
+    }
+    this.touched = touched
+    for (let index = 0; index < length; index++) {
+      const key = keys[index]!
+      const hash = typeof key === 'number' ? signedNumberHash(key) : signedKeyHash(key)
+      const channel = channelOfHash(hash)
+      const open = batches[channel]!
+      if (open.count === 0) this.opened++
+      open.addKeyed(values[index], timestamps === null ? Number.NaN : timestamps[index]!, hash)
       if (open.count >= batchSize) this.close(channel)
     }
   }
@@ -93,26 +133,40 @@ export class EdgeWriter {
 class OpenBatch {
   count = 0
   /** Made as long as the last batch was: arrays that grow are copied again and again. */
-  private values: unknown[] = []
+  private values = roomForRecords(0)
   private timestamps: number[] | null = null
+  /** Of all records or of none. */
+  private keyHashes: number[] | null = null
 
   add(value: unknown, timestamp: number): void {
     if (timestamp === timestamp || this.timestamps !== null) this.addTimestamp(timestamp)
     this.values[this.count++] = value
   }
 
+  addKeyed(value: unknown, timestamp: number, hash: number): void {
+    if (timestamp === timestamp || this.timestamps !== null) this.addTimestamp(timestamp)
+    const { count } = this
+    // oxlint-disable-next-line unicorn/no-new-array -- as long as the values
+    this.keyHashes ??= new Array<number>(this.values.length)
+    this.values[count] = value
+    this.keyHashes[count] = hash
+    this.count = count + 1
+  }
+
   take(): RecordBatch {
-    const { values, count } = this
+    const { values, keyHashes, count } = this
     if (values.length !== count) values.length = count
+    if (keyHashes !== null && keyHashes.length !== count) keyHashes.length = count
     const batch: RecordBatch = {
       kind: 'records',
       values,
       timestamps: this.timestamps,
       origins: null,
       origin: null,
+      keyHashes,
     }
-    // oxlint-disable-next-line unicorn/no-new-array -- of that length: each step of Array.from is a call.
-    this.values = new Array<unknown>(count)
+    this.values = roomForRecords(count)
+    this.keyHashes = null
     this.count = 0
     this.timestamps = null
     return batch

@@ -226,6 +226,13 @@ describe('the codec of elements', () => {
     expect(roundTrip(event)).toEqual(event)
   })
 
+  it('gives back the hashes of the keys', () => {
+    for (const timestamps of [null, [1, 2, 3]]) {
+      const batch = { ...recordBatch(['a', 'b', 'c'], timestamps), keyHashes: [0, -(2 ** 31), 2 ** 31 - 1] }
+      expect(roundTrip(batch)).toEqual(batch)
+    }
+  })
+
   it('leaves origins behind', () => {
     const batch = { ...recordBatch([1]), origins: [0], origin: { describe: () => 'line 1' } }
     expect(roundTrip(batch)).toEqual(recordBatch([1]))

@@ -5,7 +5,7 @@ import { checkpointId } from '../../core/ids.ts'
 import { ColumnDecoder } from './column-decoder.ts'
 import { ColumnEncoder } from './column-encoder.ts'
 import { corrupt, type FrameBuffer, FrameReader } from './frame-buffer.ts'
-import { FRAME, FRAME_VERSION } from './frame-layout.ts'
+import { FLAG, FRAME, FRAME_VERSION } from './frame-layout.ts'
 
 const PURPOSES = ['checkpoint', 'savepoint'] as const
 const ALIGNMENTS = ['aligned', 'unaligned', 'aligned-with-timeout'] as const
@@ -33,12 +33,13 @@ export class ElementEncoder {
     return columns.frame
   }
 
-  private records({ values, timestamps }: RecordBatch, operator: string): void {
+  private records({ values, timestamps, keyHashes }: RecordBatch, operator: string): void {
     const { columns } = this
     const { frame } = columns
-    head(frame, FRAME.records, timestamps === null ? 0 : 1)
+    head(frame, FRAME.records, (timestamps === null ? 0 : FLAG.timestamps) | (keyHashes === null ? 0 : FLAG.keyHashes))
     frame.word(values.length)
     if (values.length === 0) return
+    if (keyHashes !== null) frame.list(keyHashes)
     if (timestamps !== null) columns.column(timestamps)
     try {
       columns.column(values)
@@ -81,10 +82,11 @@ export class ElementDecoder {
     columns.reset()
     const rows = reader.word()
     if (rows < 0) throw corrupt('it has a negative number of records')
-    const timestamps = (flags & 1) === 0 ? null : rows === 0 ? [] : numbers(columns.column(reader, rows))
+    const keyHashes = (flags & FLAG.keyHashes) === 0 ? null : reader.list(rows)
+    const timestamps = (flags & FLAG.timestamps) === 0 ? null : rows === 0 ? [] : numbers(columns.column(reader, rows))
     const values = rows === 0 ? [] : columns.column(reader, rows)
     if (this.isDevelopment) for (const value of values) deepFreeze(value)
-    return { kind: 'records', values, timestamps, origins: null, origin: null }
+    return { kind: 'records', values, timestamps, origins: null, origin: null, keyHashes }
   }
 }
 

@@ -51,6 +51,16 @@ export class FrameBuffer {
     this.end += 4
   }
 
+  /** Appends 32-bit integers, a word each; `end` must be aligned. */
+  list(values: readonly number[]): void {
+    const { length } = values
+    this.reserve(length * 4)
+    const { words } = this
+    const at = this.end >> 2
+    for (let index = 0; index < length; index++) words[at + index] = values[index]!
+    this.end += length * 4
+  }
+
   double(value: number): void {
     this.align(8)
     this.reserve(8)
@@ -98,6 +108,16 @@ export class FrameReader {
 
   word(): number {
     return this.frame.words[this.take(4) >> 2]!
+  }
+
+  /** So many words. */
+  list(length: number): number[] {
+    const from = this.take(length * 4) >> 2
+    const { words } = this.frame
+    // oxlint-disable-next-line unicorn/no-new-array -- one allocation
+    const values = new Array<number>(length)
+    for (let index = 0; index < length; index++) values[index] = words[from + index]!
+    return values
   }
 
   double(): number {

@@ -12,6 +12,9 @@ export const FRAME = {
   endOfPartition: 7,
 } as const
 
+/** Of a frame of records: what it holds beside them. */
+export const FLAG = { timestamps: 1, keyHashes: 2 } as const
+
 /** First word of a column. The number of rows is known from what holds the column. */
 export const COLUMN = {
   /** One value/1 that stands for all rows; primitives only. */

@@ -152,7 +152,7 @@ function makeByName(rows: number, names: readonly string[], columns: readonly (r
 
 function compileGather(names: readonly string[]): Gather {
   const columns = names.map((_, index) => `const c${index} = columns[${index}]`).join('\n')
-  const stores = names.map((name, index) => `c${index}[row] = value[${JSON.stringify(name)}]`).join('\n')
+  const [first, ...others] = names.map((name, index) => `c${index}[row] = value[${JSON.stringify(name)}]`)
   // oxlint-disable-next-line typescript/no-implied-eval -- measured: see RecordShape
   return new Function(
     'values',
@@ -163,11 +163,14 @@ function compileGather(names: readonly string[]): Gather {
     const symbolsOf = Object.getOwnPropertySymbols
     for (let row = 0; row < values.length; row++) {
       const value = values[row]
-      if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== prototype) return row
+      if (typeof value !== 'object' || value === null) return row
+      // Once a property was read V8 knows the kind of object, and by it the prototype: else that is a call.
+      ${first}
+      if (Object.getPrototypeOf(value) !== prototype) return row
       let index = 0
       for (const name in value) if (name !== names[index++]) return row
       if (index !== ${names.length} || symbolsOf(value).length > 0) return row
-      ${stores}
+      ${others.join('\n')}
     }
     return values.length`,
   ) as Gather

@@ -1,10 +1,13 @@
 import type { BatchOrigin, RecordBatch } from '../../core/element.ts'
 import { assertEncodable, deepFreeze } from '../../core/encodable.ts'
 import { TidemarkError } from '../../core/errors.ts'
+import { roomForRecords } from '../channel/record-room.ts'
 import type { Collector } from './contract.ts'
 
 /** What one callback may emit for one record before it has to return an iterable instead. */
 export const EMIT_LIMIT = 100_000
+
+const FIRST_ROOM = 64
 
 /** Collects the records of one output until the chain hands them on. */
 export class BatchCollector implements Collector {
@@ -15,7 +18,7 @@ export class BatchCollector implements Collector {
   /** Refuse at once what could not be sent to another thread or stored, and freeze the rest. */
   private readonly isDevelopment: boolean
   /** Made as long as the last batch was: arrays that grow are copied again and again. */
-  private values: unknown[] = []
+  private values = roomForRecords(FIRST_ROOM)
   private count = 0
   private timestamps: number[] | null = null
   private origins: number[] | null = null
@@ -60,7 +63,8 @@ export class BatchCollector implements Collector {
   }
 
   emitBatch(batch: RecordBatch): void {
-    if (this.isConnected && batch.values.length > 0) this.whole = batch
+    if (this.isConnected && batch.values.length > 0)
+      this.whole = batch.keyHashes === null ? batch : { ...batch, keyHashes: null }
   }
 
   truncate(size: number): void {
@@ -84,9 +88,9 @@ export class BatchCollector implements Collector {
       timestamps: this.timestamps,
       origins: this.origins,
       origin: this.origin,
+      keyHashes: null,
     }
-    // oxlint-disable-next-line unicorn/no-new-array -- of that length: each step of Array.from is a call.
-    this.values = new Array<unknown>(count)
+    this.values = roomForRecords(count)
     this.count = 0
     this.timestamps = null
     this.origins = null

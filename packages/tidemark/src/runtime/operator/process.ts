@@ -84,7 +84,7 @@ export class ProcessOperator implements Operator {
     const timestamp = batch.timestamps === null ? Number.NaN : batch.timestamps[index]!
     if (this.errors.policy !== 'fail') this.mark()
     const keys = this.keys[input]
-    if (keys !== null && keys !== undefined) (side.context as { key: Key }).key = keys.use(batch.values, index, to)
+    if (keys !== null && keys !== undefined) (side.context as { key: Key }).key = keys.use(batch, index, to)
     side.context.timestamp = timestamp
     side.context.watermark = this.watermark
     this.emission.start(timestamp, index)

@@ -21,11 +21,11 @@ export class RunningCountOperator implements Operator {
   process(_input: number, batch: RecordBatch, from: number, to: number): number {
     const out = this.context.outputs[0]!
     const { keys, count } = this
-    const { values, timestamps } = batch
+    const { timestamps } = batch
     let index = from
     try {
       for (; index < to && !out.isFull; index++) {
-        const key = keys.use(values, index, to)
+        const key = keys.use(batch, index, to)
         out.emit([key, count()], timestamps === null ? Number.NaN : timestamps[index]!, index)
       }
     } catch (error) {

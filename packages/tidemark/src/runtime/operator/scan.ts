@@ -37,7 +37,7 @@ export class ScanOperator implements Operator {
       try {
         for (; index < to && !out.isFull; index++) {
           const record = values[index]
-          const key = keys.use(values, index, to)
+          const key = keys.use(batch, index, to)
           const accumulator = step(state.get(), record)
           if (index === from && isPromiseLike(accumulator)) refusePromise(this.context)
           state.set(accumulator)

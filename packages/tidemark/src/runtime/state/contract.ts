@@ -22,12 +22,14 @@ export type KeyedHandle =
 export interface KeyedStateBackend {
   /** All following accesses concern this key. */
   setCurrentKey(key: Key): void
+  /** `setCurrentKey` for a key whose hash somebody else says. A wrong hash is noticed, as a key of another task is (`INVALID_KEY`). */
+  setHashedKey(key: Key, hash: number): void
   readonly currentKey: Key
   /**
    * Looks up the first `count` keys and leaves with each what `setFoundKey` wants of it; returns a number that it wants, too. Refuses none: that is left to `setFoundKey`. For
-   * `KeyLookahead`.
+   * `KeyLookahead`. `areHashed`: their hashes are said already.
    */
-  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): number
+  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number, areHashed: boolean): number
   /** `setCurrentKey` for a key that was looked up before, whatever was done to the state since. */
   setFoundKey(key: Key, hash: number, slot: number, moves: number): void
   /** The handle of a declared state. Made once per state, in `open`. */

@@ -13,6 +13,8 @@ import { createKeyedHandle, type CurrentKeyState } from './keyed-handles.ts'
 import { ABSENT } from './state-column.ts'
 import { matchStates, stateSchemasOf } from './state-compatibility.ts'
 
+const SAME_KEY = 'Make the key selector return the same key each time it is called with the same record.'
+
 /** Keyed state in memory: one table for all key groups of the task, snapshots by preserving pages before they change. */
 export function createHeapKeyedStateBackend(options: KeyedStateBackendOptions): KeyedStateBackend {
   return new HeapKeyedStateBackend(options)
@@ -40,6 +42,11 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   /** By key group; null where no key has come yet. */
   private readonly groups: (PageGroup | null)[]
   private readonly writing: HeapSnapshot[] = []
+  /**
+   * Those that still have to be asked before a page changes: with records of random keys for a few milliseconds only, where writing takes hundreds. (To ask costs each record two places in memory: measured as
+   * CPU per record by benchmarks/checkpoint-cost.ts.)
+   */
+  private readonly unfixed: HeapSnapshot[] = []
   private key: Key | undefined
   private hash = 0
   private slot = -1
@@ -76,19 +83,33 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     if (this.slot < 0) this.checkKeyGroup(key)
   }
 
+  setHashedKey(key: Key, hash: number): void {
+    if (typeof key === 'string' || typeof key === 'number' || isKey(key)) {
+      const slot = typeof key === 'number' ? this.table.findNumber(key, hash) : this.table.find(mapKeyOf(key), hash)
+      if (slot >= 0) {
+        this.hash = hash
+        this.slot = slot
+        this.key = key
+        return
+      }
+      if (signedKeyHash(key) !== hash) throw this.changedKey(key)
+    }
+    this.setCurrentKey(key)
+  }
+
   handle(name: string): KeyedHandle {
     return this.handles[this.stateOf(name)]!
   }
 
-  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): number {
-    for (let index = 0; index < count; index++) hashes[index] = hashOrZero(keys[index]!)
+  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number, areHashed: boolean): number {
+    if (!areHashed) for (let index = 0; index < count; index++) hashes[index] = hashOrZero(keys[index]!)
     this.table.findAll(keys, hashes, slots, count)
     return this.table.moves
   }
 
   setFoundKey(key: Key, hash: number, slot: number, moves: number): void {
     // Not found says nothing: the key may have come since, or its hash may not be one.
-    if (slot < 0 || moves !== this.table.moves) return this.setCurrentKey(key)
+    if (slot < 0 || moves !== this.table.moves) return this.setHashedKey(key, hash)
     this.hash = hash
     this.slot = slot
     this.key = key
@@ -110,7 +131,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
 
   write(state: number, value: unknown): void {
     if (this.slot < 0) this.addCurrentKey()
-    else if (this.writing.length > 0) this.preserve(this.table.pageOf(this.slot))
+    else if (this.unfixed.length > 0) this.preserve(this.table.pageOf(this.slot))
     this.table.set(this.slot, state, value)
   }
 
@@ -120,7 +141,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       if (this.key === undefined) throw this.withoutKey()
       return
     }
-    if (this.writing.length > 0) this.preserve(this.table.pageOf(slot))
+    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(slot))
     if (!this.table.remove(slot, state)) return
     this.keys--
     this.slot = -1
@@ -132,9 +153,16 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       this.table,
       this.groups.slice(),
       { operator: this.operator, schemas: this.schemas, firstGroup: this.firstGroup },
-      () => this.forget(snapshot),
+      {
+        onFixed: () => remove(snapshot, this.unfixed),
+        onRelease: () => {
+          remove(snapshot, this.unfixed)
+          remove(snapshot, this.writing)
+        },
+      },
     )
     this.writing.push(snapshot)
+    if (this.groups.some((group) => group !== null)) this.unfixed.push(snapshot)
     return snapshot
   }
 
@@ -177,7 +205,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   /** NaN where there is no number yet, or not among numbers only. */
   private addOne(state: number): number {
     if (this.slot < 0) return Number.NaN
-    if (this.writing.length > 0) this.preserve(this.table.pageOf(this.slot))
+    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(this.slot))
     return this.table.addTo(this.slot, state, 1)
   }
 
@@ -210,7 +238,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   /** Before a page changes: snapshots that have not written it yet take a copy, once. Needless while none is being written. */
   private preserve(page: KeyPage): void {
     if (page.preservedAt === this.newestSnapshot) return
-    for (const snapshot of this.writing) snapshot.preserve(page)
+    for (const snapshot of this.unfixed) snapshot.preserve(page)
     page.preservedAt = this.newestSnapshot
   }
 
@@ -226,16 +254,19 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     throw this.foreignKey(key)
   }
 
-  private forget(snapshot: HeapSnapshot): void {
-    const at = this.writing.indexOf(snapshot)
-    if (at >= 0) this.writing.splice(at, 1)
-  }
-
   private withoutKey(): TidemarkError {
     return new TidemarkError('STATE_ACCESS', `keyed state of ${this.operator} was used while there is no key`, {
       action: 'Use keyed state only while a record is processed.',
       context: { operator: this.operator },
     })
+  }
+
+  private changedKey(key: Key): TidemarkError {
+    return new TidemarkError(
+      'INVALID_KEY',
+      `the key selector of ${this.operator} returned ${String(key)} for a record for which it had returned another key before`,
+      { action: SAME_KEY, context: { operator: this.operator } },
+    )
   }
 
   private foreignKey(key: Key): TidemarkError {
@@ -244,9 +275,14 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       'INVALID_KEY',
       `the key ${String(key)} came to a task of ${this.operator} that holds key groups ${groups}, to which it does not belong`,
       {
-        action: 'Make the key selector return the same key each time it is called with the same record.',
+        action: SAME_KEY,
         context: { operator: this.operator },
       },
     )
   }
+}
+
+function remove(snapshot: HeapSnapshot, from: HeapSnapshot[]): void {
+  const at = from.indexOf(snapshot)
+  if (at >= 0) from.splice(at, 1)
 }

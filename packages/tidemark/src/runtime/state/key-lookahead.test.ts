@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { type RecordBatch, recordBatch } from '../../core/element.ts'
 import type { Key } from '../../core/key.ts'
 import { signedKeyHash } from '../../core/key-bytes.ts'
 import { mapKeyOf } from '../../core/map-key.ts'
@@ -50,6 +51,12 @@ const anyBatch = fc.oneof(
 
 const keyOf = (event: unknown): Key => (event as Event).key
 
+/** As an edge by key hands it on, or as it is where there was none. */
+const batchOf = (records: readonly unknown[], keys: readonly Key[], isHashed: boolean): RecordBatch => ({
+  ...recordBatch(records),
+  keyHashes: isHashed ? keys.map(signedKeyHash) : null,
+})
+
 function handle({ backend, count, note }: Site, { does }: Event): unknown {
   if (does === 'count') return backend.counter('count')()
   if (does === 'handle') count.set(count.get() + 2)
@@ -64,21 +71,27 @@ function handle({ backend, count, note }: Site, { does }: Event): unknown {
 describe('looking keys up ahead', () => {
   it('does what making each key current by itself does, whatever is done to the state in between', () => {
     fc.assert(
-      fc.property(fc.array(anyBatch, { maxLength: 12 }), fc.integer({ min: 1, max: 200 }), (batches, chunk) => {
-        const ahead = makeSite()
-        const plain = makeSite()
-        const lookahead = new KeyLookahead(ahead.backend, keyOf, 0)
-        for (const batch of batches) {
-          for (const [index, event] of batch.entries()) {
-            const to = Math.min(batch.length, (Math.floor(index / chunk) + 1) * chunk)
-            const key = lookahead.use(batch, index, to)
-            plain.backend.setCurrentKey(event.key)
-            const [actual, expected] = [handle(ahead, event), handle(plain, event)]
-            if (!Object.is(key, event.key) || !strictlyEqual(actual, expected))
-              expect.fail(`${fc.stringify(event)}: ${fc.stringify(actual)}, not ${fc.stringify(expected)}`)
+      fc.property(
+        fc.array(anyBatch, { maxLength: 12 }),
+        fc.integer({ min: 1, max: 200 }),
+        fc.boolean(),
+        (batches, chunk, isHashed) => {
+          const ahead = makeSite()
+          const plain = makeSite()
+          const lookahead = new KeyLookahead(ahead.backend, keyOf, 0)
+          for (const events of batches) {
+            const batch = batchOf(events, events.map(keyOf), isHashed)
+            for (const [index, event] of events.entries()) {
+              const to = Math.min(events.length, (Math.floor(index / chunk) + 1) * chunk)
+              const key = lookahead.use(batch, index, to)
+              plain.backend.setCurrentKey(event.key)
+              const [actual, expected] = [handle(ahead, event), handle(plain, event)]
+              if (!Object.is(key, event.key) || !strictlyEqual(actual, expected))
+                expect.fail(`${fc.stringify(event)}: ${fc.stringify(actual)}, not ${fc.stringify(expected)}`)
+            }
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 60 },
     )
   })
@@ -94,9 +107,10 @@ describe('looking keys up ahead', () => {
       },
       0,
     )
+    const batch = recordBatch(records)
     const outcomes = records.map((_, index) => {
       try {
-        return lookahead.use(records, index, records.length)
+        return lookahead.use(batch, index, records.length)
       } catch (error) {
         return (error as Error).message
       }
@@ -116,8 +130,9 @@ describe('looking keys up ahead', () => {
     const lookahead = new KeyLookahead(site.backend, (record) => record as Key, 0)
     site.backend.setCurrentKey([text])
     site.count.set(5)
+    const batch = recordBatch(keys)
     const counts = keys.map((_, index) => {
-      lookahead.use(keys, index, keys.length)
+      lookahead.use(batch, index, keys.length)
       return site.count.get()
     })
     expect(counts).toEqual([0, 5, 0, 0, 0, 0, 0, 0, 0])
@@ -128,8 +143,9 @@ describe('looking keys up ahead', () => {
     const lookahead = new KeyLookahead(site.backend, (record) => record as Key, 0)
     for (let round = 0; round < 2; round++) {
       const records = Array.from({ length: 20 }, () => 7)
+      const batch = recordBatch(records)
       for (let index = 0; index < records.length; index++) {
-        lookahead.use(records, index, records.length)
+        lookahead.use(batch, index, records.length)
         if (index % 3 === 2) site.count.clear()
         else site.count.set(index)
         expect(site.backend.keys).toBe(index % 3 === 2 ? 0 : 1)
@@ -142,7 +158,34 @@ describe('looking keys up ahead', () => {
   it('refuses keys of other tasks', () => {
     const lookahead = new KeyLookahead(makeSite({ start: 0, end: 4 }).backend, (record) => record as Key, 0)
     const records = Array.from({ length: 50 }, (_, index) => index)
-    const useAll = () => records.forEach((_, index) => lookahead.use(records, index, records.length))
+    const batch = recordBatch(records)
+    const useAll = () => records.forEach((_, index) => lookahead.use(batch, index, records.length))
     expect(useAll).toThrow(expect.objectContaining({ code: 'INVALID_KEY' }) as Error)
+  })
+
+  it('refuses what a selector returns that returned another key to the sender', () => {
+    for (const [told, returned] of [
+      ['a', 'b'],
+      [1, 2],
+      [
+        ['a', 1],
+        ['a', 2],
+      ],
+      ['1', 1],
+    ] as const) {
+      const site = makeSite()
+      const lookahead = new KeyLookahead(site.backend, () => returned, 0)
+      const records = Array.from({ length: 20 }, () => null)
+      const batch = batchOf(
+        records,
+        records.map(() => told as Key),
+        true,
+      )
+      const useAll = () => records.forEach((_, index) => lookahead.use(batch, index, records.length))
+      expect(useAll, fc.stringify([told, returned])).toThrow(expect.objectContaining({ code: 'INVALID_KEY' }) as Error)
+      site.backend.setCurrentKey(returned)
+      site.count.set(1)
+      expect(useAll).toThrow(expect.objectContaining({ code: 'INVALID_KEY' }) as Error)
+    }
   })
 })

@@ -1,3 +1,4 @@
+import type { RecordBatch } from '../../core/element.ts'
 import type { Key } from '../../core/key.ts'
 import type { KeyedStateBackend } from './contract.ts'
 
@@ -12,7 +13,7 @@ const LEAST_KEYS = 1 << 15
  * Makes the keys of a batch current one after the other, but looks them up some ahead: a processor fetches the memory for many independent lookups at the same time, and that of records
  * handled one by one only one after the other (benchmarks/keyed-count.ts with 1,000,000 keys). What is done to the state between two records is respected.
  *
- * Only where there are many keys, and numbers: to compare texts takes longer than to fetch them.
+ * Only where there are many keys: numbers, or strings whose hashes came with the records. To hash a text takes longer than to fetch it.
  */
 export class KeyLookahead {
   private readonly backend: KeyedStateBackend
@@ -34,14 +35,17 @@ export class KeyLookahead {
   }
 
   /** Makes the key of record `index` the current one, and returns it. `to`: how far the caller means to go. Throws what the selector throws for this record, and `INVALID_KEY`. */
-  use(values: readonly unknown[], index: number, to: number): Key {
+  use(batch: RecordBatch, index: number, to: number): Key {
+    const { values, keyHashes } = batch
     if (values !== this.values || index < this.first || index >= this.end) {
       const key = this.keyOf(values[index])
-      if (typeof key !== 'number' || to - index < LEAST_WINDOW || this.backend.keys < this.leastKeys) {
-        this.backend.setCurrentKey(key)
+      const isFew = to - index < LEAST_WINDOW || this.backend.keys < this.leastKeys
+      if (isFew || (typeof key !== 'number' && (keyHashes === null || typeof key !== 'string'))) {
+        if (keyHashes === null) this.backend.setCurrentKey(key)
+        else this.backend.setHashedKey(key, keyHashes[index]!)
         return key
       }
-      this.lookUp(values, index, Math.min(to, index + WINDOW))
+      this.lookUp(batch, index, Math.min(to, index + WINDOW))
     }
     const at = index - this.first
     const key = this.keys[at]!
@@ -49,8 +53,8 @@ export class KeyLookahead {
     return key
   }
 
-  private lookUp(values: readonly unknown[], from: number, to: number): void {
-    const { keyOf, keys } = this
+  private lookUp({ values, keyHashes }: RecordBatch, from: number, to: number): void {
+    const { keyOf, keys, hashes } = this
     this.values = null
     let count = 0
     try {
@@ -59,7 +63,8 @@ export class KeyLookahead {
       // Its turn comes later, unless the selector does not do the same twice.
       if (count === 0) throw error
     }
-    this.moves = this.backend.lookUp(keys, this.hashes, this.slots, count)
+    if (keyHashes !== null) for (let index = 0; index < count; index++) hashes[index] = keyHashes[from + index]!
+    this.moves = this.backend.lookUp(keys, hashes, this.slots, count, keyHashes !== null)
     this.values = values
     this.first = from
     this.end = from + count

@@ -4,11 +4,11 @@ import { assert } from '../../core/errors.ts'
 import type { FileSystem } from '../../core/file-system.ts'
 import { type Attempt, type Epoch, type OperatorId, type RunId, type TaskId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
-import { keyGroupRange, subtaskOfKey } from '../../core/key-group.ts'
+import { keyGroupRange, subtaskOfHash } from '../../core/key-group.ts'
 import type { ResolvedOptions } from '../../core/options.ts'
 import type { WriterContext } from '../../core/sink.ts'
 import type { ReaderContext, SourceReader, Split } from '../../core/source.ts'
-import { EdgeWriter } from '../channel/edge-writer.ts'
+import { EdgeWriter, type Route } from '../channel/edge-writer.ts'
 import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import {
   type ChainedOperator,
@@ -138,7 +138,7 @@ class TaskBuilder {
     return writers
   }
 
-  private partitioner(edge: VertexEdge): ((record: unknown) => number) | null {
+  private partitioner(edge: VertexEdge): Route | null {
     const { toParallelism } = edge
     switch (edge.partitioning) {
       case 'forward':
@@ -156,8 +156,7 @@ class TaskBuilder {
         const keyOf = this.services.job.keys.get(edge.toOperator)![edge.input]!
         const { maxParallelism } = this.services.options
         if (toParallelism === 1) return () => 0
-        const subtaskOf = subtaskOfKey(maxParallelism, toParallelism)
-        return (record) => subtaskOf(keyOf(record))
+        return { keyOf, channelOfHash: subtaskOfHash(maxParallelism, toParallelism) }
       }
     }
   }
