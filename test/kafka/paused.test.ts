@@ -147,9 +147,11 @@ describeWithBroker('a process of a job that was paused, and replaced meanwhile',
 
       paused.goOn()
       const seen = new Set<number>()
-      let isOver = false
+      const watch = { isOver: false }
       const watching = (async () => {
-        while (!isOver) for (const epoch of await openEpochs(job)) seen.add(epoch)
+        while (!watch.isOver) {
+          for (const epoch of await openEpochs(job)) seen.add(epoch)
+        }
       })()
       while (!paused.all('ended').length) {
         await feed()
@@ -159,7 +161,7 @@ describeWithBroker('a process of a job that was paused, and replaced meanwhile',
       expect(paused.all('ended')).toMatchObject([{ code: 'FENCED' }])
       await feed()
       await successor.told('checkpoint-committed', 2)
-      isOver = true
+      watch.isOver = true
       await watching
       expect(seen).toEqual(new Set([2]))
       expect(successor.all('attempt-failed')).toEqual([])

@@ -95,7 +95,10 @@ export interface TopicOptions<V, K = string | null> {
   readonly discoveryInterval?: Duration | null
   /** Group under which offsets are committed after each checkpoint, as information for monitoring; nothing is ever read from it on restore. */
   readonly group?: string
-  /** The position is not there any more (retention has deleted it). Default: fail. */
+  /**
+   * The position is not there any more: retention has deleted it, or the log was cut off before it (an unclean leader election), also where it has grown again since. Default: fail. A log that was
+   * cut off is read on from where it differs.
+   */
   readonly onOutOfRange?: 'fail' | 'earliest' | 'latest'
   /** A topic that is being read was deleted. Default: fail. `end`: its partitions count as ended. */
   readonly onDeletedTopic?: 'fail' | 'end'

@@ -10,6 +10,8 @@ export interface KafkaClient {
   topics(names: readonly string[] | null): Promise<readonly TopicMetadata[]>
   /** Offsets by position, in the order of the requests. A time after the newest record: the end. */
   offsets(requests: readonly OffsetRequest[], isolation: Isolation): Promise<readonly OffsetAnswer[]>
+  /** Where the records of a leader epoch end in the log of a leader: tells whether records that were read are still there. */
+  epochEnds(leader: BrokerId, requests: readonly EpochEndRequest[]): Promise<readonly EpochEnd[]>
   /** One long poll to one broker. Must not overlap with another fetch from the same broker; other calls may. */
   fetch(broker: BrokerId, request: FetchRequest): Promise<readonly FetchedPartition[]>
   /** Appends one batch per partition, acknowledged by all in-sync replicas. */
@@ -39,7 +41,12 @@ export interface KafkaClient {
   /** For tests, examples and tools; an existing topic is error TOPIC_ALREADY_EXISTS. Resolves when its leaders take records. */
   createTopic(
     topic: string,
-    options: { readonly partitions: number; readonly config?: Readonly<Record<string, string>> },
+    options: {
+      readonly partitions: number
+      /** Default: as many as brokers give topics that do not say. */
+      readonly replicas?: number
+      readonly config?: Readonly<Record<string, string>>
+    },
   ): Promise<void>
   deleteTopic(topic: string): Promise<void>
   /** Deletes all records before these offsets. */
@@ -86,6 +93,20 @@ export interface OffsetAnswer extends TopicPartition {
   readonly offset: number
   /** Null, or why this partition has no answer: `error.isRetriable` after `topics` was asked anew. */
   readonly error: KafkaError | null
+}
+
+export interface EpochEndRequest extends TopicPartition {
+  /** Of the leader that is asked, as the caller knows it. */
+  readonly leaderEpoch: number
+  /** The one that is asked for. */
+  readonly epoch: number
+}
+
+/** The newest epoch up to the one asked for of which the leader has records, and the offset after the last of them; both -1 where it knows none. */
+export interface EpochEnd extends TopicPartition {
+  readonly error: KafkaError | null
+  readonly epoch: number
+  readonly endOffset: number
 }
 
 export interface FetchRequest {

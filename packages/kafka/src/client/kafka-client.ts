@@ -2,6 +2,8 @@ import { assert } from 'tidemark/connector'
 import { Cluster } from './cluster.ts'
 import type {
   BrokerId,
+  EpochEnd,
+  EpochEndRequest,
   FetchedPartition,
   FetchRequest,
   Isolation,
@@ -28,12 +30,13 @@ import {
   COORDINATOR_OF_GROUP,
   COORDINATOR_OF_TRANSACTION,
   CREATE_TOPICS,
+  DEFAULT_REPLICAS,
   DELETE_RECORDS,
   DELETE_TOPICS,
   DESCRIBE_CONFIGS,
 } from './protocol/cluster-apis.ts'
 import { OFFSET_COMMIT, OFFSET_FETCH } from './protocol/group-apis.ts'
-import { FETCH, PRODUCE } from './protocol/record-apis.ts'
+import { FETCH, OFFSET_FOR_LEADER_EPOCH, PRODUCE } from './protocol/record-apis.ts'
 import {
   ADD_PARTITIONS_TO_TXN,
   DESCRIBE_TRANSACTIONS,
@@ -81,6 +84,15 @@ class NetworkClient implements KafkaClient {
 
   offsets(requests: readonly OffsetRequest[], isolation: Isolation): Promise<readonly OffsetAnswer[]> {
     return listOffsets(this.cluster, (names) => this.topics(names), requests, isolation)
+  }
+
+  async epochEnds(leader: BrokerId, requests: readonly EpochEndRequest[]): Promise<readonly EpochEnd[]> {
+    const ends = await this.cluster.ask(leader, 'other', OFFSET_FOR_LEADER_EPOCH, requests)
+    return ends.map(({ topic, partition, error: number, epoch, endOffset }) => {
+      const error = brokerError(number, `the end of a leader epoch of ${topic}-${partition}`)
+      this.cluster.onLeaderError(topic, error)
+      return { topic, partition, error, epoch, endOffset }
+    })
   }
 
   async fetch(broker: BrokerId, request: FetchRequest): Promise<readonly FetchedPartition[]> {
@@ -206,10 +218,15 @@ class NetworkClient implements KafkaClient {
 
   async createTopic(
     topic: string,
-    options: { readonly partitions: number; readonly config?: Readonly<Record<string, string>> },
+    options: {
+      readonly partitions: number
+      readonly replicas?: number
+      readonly config?: Readonly<Record<string, string>>
+    },
   ): Promise<void> {
     const { requestTimeoutMs: timeoutMs } = this.cluster.settings
-    const request = { name: topic, partitions: options.partitions, config: options.config ?? {}, timeoutMs }
+    const { partitions, replicas = DEFAULT_REPLICAS, config = {} } = options
+    const request = { name: topic, partitions, replicas, config, timeoutMs }
     const [answer] = await this.cluster.askAny(CREATE_TOPICS, request, timeoutMs)
     if (answer !== undefined) {
       throwIf(brokerError(answer.error, withReason(`creating the topic ${topic}`, answer.errorMessage)))

@@ -7,6 +7,8 @@ export interface BatchHeader {
   readonly baseOffset: number
   /** Of the last record, also where compaction has removed it. */
   readonly lastOffset: number
+  /** Of the leader that appended it. */
+  readonly leaderEpoch: number
   readonly recordCount: number
   readonly producerId: bigint
   readonly producerEpoch: number

@@ -71,6 +71,7 @@ describe('what is built', () => {
           expect(cursor.batch).toEqual({
             baseOffset: 0,
             lastOffset: records.length - 1,
+            leaderEpoch: -1,
             recordCount: records.length,
             producerId: IDENTITY.producerId,
             producerEpoch: IDENTITY.producerEpoch,
@@ -124,6 +125,7 @@ describe('what Java wrote', () => {
     expect(cursor.batch).toEqual({
       baseOffset: fixture.baseOffset,
       lastOffset: fixture.lastOffset,
+      leaderEpoch: Buffer.from(fixture.bytes, 'base64').readInt32BE(12),
       recordCount: fixture.count,
       producerId: BigInt(fixture.producerId),
       producerEpoch: fixture.producerEpoch,

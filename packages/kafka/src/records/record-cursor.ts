@@ -35,6 +35,7 @@ class FetchedRecords implements RecordCursor {
   readonly batch: MutableHeader = {
     baseOffset: 0,
     lastOffset: -1,
+    leaderEpoch: -1,
     recordCount: 0,
     producerId: -1n,
     producerEpoch: -1,
@@ -114,6 +115,7 @@ class FetchedRecords implements RecordCursor {
     const recordCount = bytes.readInt32BE(start + BATCH.recordCount)
     if (lastOffsetDelta < 0 || recordCount < 0) throw this.corrupt('it counts less than no records')
     batch.lastOffset = batch.baseOffset + lastOffsetDelta
+    batch.leaderEpoch = bytes.readInt32BE(start + BATCH.partitionLeaderEpoch)
     batch.recordCount = recordCount
     batch.producerId = bytes.readBigInt64BE(start + BATCH.producerId)
     batch.producerEpoch = bytes.readInt16BE(start + BATCH.producerEpoch)

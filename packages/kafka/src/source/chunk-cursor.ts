@@ -46,6 +46,7 @@ export class ChunkCursor {
     const { records, decoding } = this
     const { partition, endOffset } = this.chunk!
     while (records.nextBatch()) {
+      partition.epoch = records.batch.leaderEpoch
       if (decoding.needsPreparation) this.ahead.nextBatch()
       if (!this.isHidden(records.batch)) return decoding.needsPreparation ? this.prepare(partition) : true
     }

@@ -1,10 +1,17 @@
 import { assert, type Clock } from 'tidemark/connector'
-import type { AbortedTransaction, BrokerId, FetchedPartition, KafkaClient, KafkaError } from '../client/contract.ts'
+import type {
+  AbortedTransaction,
+  BrokerId,
+  EpochEnd,
+  FetchedPartition,
+  KafkaClient,
+  KafkaError,
+} from '../client/contract.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import { scanBatches } from './batch-scan.ts'
 import { byLeader, fetchBytes, fetchRequest } from './fetch-requests.ts'
 import { LeaderLookup } from './leader-lookup.ts'
-import { isKafkaError, outOfRange, requestFailed, topicDeleted, unreadable } from './source-errors.ts'
+import { cutOff, isKafkaError, outOfRange, requestFailed, topicDeleted, unreadable } from './source-errors.ts'
 import type { SourceSettings } from './source-settings.ts'
 
 /** Whole batches of one partition, in the order of its log. */
@@ -86,6 +93,9 @@ export class PartitionFetcher {
   private fetchMore(): void {
     if (this.isClosed) return
     const { fetchAheadBytes } = this.options.settings
+    for (const [broker, partitions] of byLeader(this.partitions.filter((partition) => partition.needsValidation))) {
+      void this.validate(broker, partitions)
+    }
     const ready = byLeader(this.partitions)
     const bytes = fetchBytes(fetchAheadBytes, new Set([...ready.keys(), ...this.underWay.keys()]).size)
     for (const [broker, partitions] of ready) {
@@ -141,7 +151,7 @@ export class PartitionFetcher {
   private takeBatches(partition: AssignedPartition, { records, abortedTransactions }: FetchedPartition): boolean {
     partition.succeeded()
     if (records.length === 0) return false
-    const { byteLength, endOffset } = scanBatches(records)
+    const { byteLength, endOffset, leaderEpoch } = scanBatches(records)
     if (endOffset === null) {
       // The first partition in a request gets a whole batch in any case, and everyone comes first sometime.
       if (++partition.fruitless > this.partitions.length + 2) {
@@ -154,6 +164,8 @@ export class PartitionFetcher {
     const startOffset = partition.fetchOffset
     assert(endOffset > startOffset, `${partition.name}: a fetch from ${startOffset} brings what comes after it`)
     partition.fetchOffset = endOffset
+    partition.fetchEpoch = leaderEpoch
+    partition.validatedEpoch = partition.leaderEpoch
     partition.bufferedChunks++
     this.waitingBytes += byteLength
     const bytes = records.subarray(0, byteLength)
@@ -161,19 +173,65 @@ export class PartitionFetcher {
     return true
   }
 
-  private refused(partition: AssignedPartition, error: KafkaError): void {
-    if (error.code === 'OFFSET_OUT_OF_RANGE') void this.resolveOutOfRange(partition, error)
-    else this.leaders.failed(partition, error)
+  /** Asks a new leader whether what was fetched lies in its log, before more is fetched: what it has at the same offsets may be something else. */
+  private async validate(broker: BrokerId, partitions: readonly AssignedPartition[]): Promise<void> {
+    for (const partition of partitions) partition.isBusy = true
+    const requests = partitions.map(({ topic, partition, leaderEpoch, fetchEpoch: epoch }) => {
+      return { topic, partition, leaderEpoch, epoch }
+    })
+    let ends: readonly EpochEnd[] | KafkaError
+    try {
+      ends = await this.options.client.epochEnds(broker, requests)
+    } catch (error) {
+      if (!isKafkaError(error)) return this.fail(error)
+      ends = error
+    }
+    if (this.isClosed) return
+    for (const partition of partitions) {
+      partition.isBusy = false
+      if (partition.isEnded) continue
+      if ('code' in ends) this.leaders.failed(partition, ends)
+      else {
+        const end = ends.find((other) => other.topic === partition.topic && other.partition === partition.partition)
+        assert(end !== undefined, `broker answers for ${partition.name}, which was asked for`)
+        this.applyEnd(partition, end)
+      }
+    }
+    this.leaders.run()
+    this.fetchMore()
   }
 
-  /** The position is not in the log: before its start, or behind its end. */
-  private async resolveOutOfRange(partition: AssignedPartition, error: KafkaError): Promise<void> {
+  private applyEnd(partition: AssignedPartition, { error, epoch, endOffset }: EpochEnd): void {
+    if (error !== null) return this.leaders.failed(partition, error)
+    partition.succeeded()
+    partition.validatedEpoch = partition.leaderEpoch
+    const { fetchOffset: offset, fetchEpoch, topic, partition: number } = partition
+    const isUnknown = epoch < 0 || endOffset < 0
+    if (!isUnknown && endOffset >= offset) return
+    if (this.options.settings.onOutOfRange === 'fail') {
+      return this.fail(cutOff({ topic, partition: number, offset }, fetchEpoch, isUnknown ? null : endOffset))
+    }
+    // As Kafka's consumer: whatever came in the place of what was cut off is read.
+    if (!isUnknown) return this.goTo(partition, endOffset, epoch)
+    void this.withRange(partition, (range) => this.goTo(partition, this.fallback(range), -1))
+  }
+
+  private refused(partition: AssignedPartition, error: KafkaError): void {
+    if (error.code !== 'OFFSET_OUT_OF_RANGE') return this.leaders.failed(partition, error)
+    // The position is not in the log: before its start, or behind its end.
+    void this.withRange(partition, (range) => this.applyRange(partition, range, error))
+  }
+
+  private async withRange(
+    partition: AssignedPartition,
+    apply: (range: readonly [earliest: number, latest: number]) => void,
+  ): Promise<void> {
     partition.isBusy = true
     try {
       const range = await this.rangeOf(partition)
       partition.isBusy = false
       if (this.isClosed || partition.isEnded) return
-      this.applyRange(partition, range, error)
+      apply(range)
     } catch (problem) {
       if (this.isClosed) return
       partition.isBusy = false
@@ -196,19 +254,24 @@ export class PartitionFetcher {
     [earliest, latest]: readonly [number, number],
     error: KafkaError,
   ): void {
-    const { fetchOffset: offset, topic, bufferedChunks } = partition
+    const { fetchOffset: offset, topic } = partition
     // A broker that lags behind said so: another one knows better.
     if (offset >= earliest && offset <= latest) return this.leaders.failed(partition, error)
     const { onOutOfRange } = this.options.settings
     if (onOutOfRange === 'fail') {
       return this.fail(outOfRange({ topic, partition: partition.partition, offset }, earliest, latest))
     }
+    this.goTo(partition, this.fallback([earliest, latest]), -1)
+  }
+
+  private fallback([earliest, latest]: readonly [earliest: number, latest: number]): number {
+    return this.options.settings.onOutOfRange === 'earliest' ? earliest : latest
+  }
+
+  private goTo(partition: AssignedPartition, offset: number, epoch: number): void {
     partition.succeeded()
-    partition.fetchOffset = onOutOfRange === 'earliest' ? earliest : latest
-    // What is buffered comes first: its position moves on when the next chunk begins.
-    if (bufferedChunks > 0) return
-    partition.position = partition.fetchOffset
-    if (!partition.hasMoreToFetch) this.end(partition)
+    partition.goTo(offset, epoch)
+    if (partition.bufferedChunks === 0 && !partition.hasMoreToFetch) this.end(partition)
   }
 
   private onDeleted(partition: AssignedPartition, isMadeAgain: boolean): void {

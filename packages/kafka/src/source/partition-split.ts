@@ -8,6 +8,8 @@ export interface PartitionSplit extends Split, TopicPartition {
   readonly topicId: string
   /** Of the next record. */
   readonly offset: number
+  /** Of the leader that appended the record before; -1 where it is not known. Tells whether the log was cut off before `offset`. Checkpoints of before have none. */
+  readonly epoch?: number
   /** Before this offset reading ends; null: never. */
   readonly stop: number | null
 }

@@ -34,6 +34,19 @@ export function outOfRange(at: PartitionOffset, earliest: number, latest: number
   })
 }
 
+/** Records that were read are not in the log of the leader. `end`: from there on it differs; null where it knows nothing of them. */
+export function cutOff(at: PartitionOffset, epoch: number, end: number | null): TidemarkError {
+  const place = `${partitionName(at)}@${at.offset}`
+  const what =
+    end === null
+      ? `the leader knows nothing of the records of leader epoch ${epoch} that were read before`
+      : `what was read from offset ${end} on (leader epoch ${epoch}) was cut off, and may have been written anew`
+  return new TidemarkError('INPUT_LOST', `${place}: ${what}`, {
+    action: `Find out what became of the records (an unclean leader election, a lost disk?). Results hold what was read of them. To go on with what is there now: onOutOfRange: 'earliest' or 'latest'.`,
+    context: { position: place },
+  })
+}
+
 export function topicDeleted(topic: string, isMadeAgain: boolean): TidemarkError {
   const again = isMadeAgain ? ' and made again: offsets of the old one mean nothing in the new one' : ''
   return new TidemarkError('INPUT_LOST', `topic ${topic} was deleted${again}`, {

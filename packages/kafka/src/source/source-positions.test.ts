@@ -237,7 +237,7 @@ describe('a position that is not there any more', () => {
   })
 
   it('behind the end fails the source, too', async () => {
-    const split = { ...restored.splits.find(({ id }) => id.startsWith('orders[0]'))!, offset: 100 }
+    const split = { ...restored.splits.find(({ id }) => id.startsWith('orders[0]'))!, offset: 100, epoch: -1 }
     await expect(run({}, { restored: { ...restored, splits: [split] } })).rejects.toMatchObject({
       code: 'INPUT_LOST',
       message: expect.stringContaining('orders[0]@100 is behind the end'),

@@ -1,6 +1,8 @@
 import { assert } from 'tidemark/connector'
 import type {
   BrokerId,
+  EpochEnd,
+  EpochEndRequest,
   FetchedPartition,
   FetchPartition,
   FetchRequest,
@@ -74,6 +76,16 @@ export class MemoryClient implements KafkaClient {
               : null)
         const offset = error === null ? offsetAt(log!, at, isolation) : -1
         return { topic, partition, offset, error }
+      }),
+    )
+  }
+
+  epochEnds(leader: BrokerId, requests: readonly EpochEndRequest[]): Promise<readonly EpochEnd[]> {
+    return this.call('epochEnds', leader, [requests], (failing) =>
+      requests.map(({ topic, partition, leaderEpoch, epoch }) => {
+        const log = this.cluster.findLog({ topic, partition })
+        const error = failing({ topic, partition }) ?? leaderError(log, leader, leaderEpoch, `${topic}[${partition}]`)
+        return { topic, partition, error, ...(error === null ? log!.epochEnd(epoch) : { epoch: -1, endOffset: -1 }) }
       }),
     )
   }
@@ -315,12 +327,10 @@ export class MemoryClient implements KafkaClient {
     const { topic, topicId, partition, offset, leaderEpoch } = request
     const refuse = (code: FailureCode): KafkaError => memoryFailure(code, `fetch of ${topic}[${partition}]`)
     if (this.cluster.topics.get(topic)?.id !== topicId) return refuse('UNKNOWN_TOPIC_ID')
-    if (log === null) return refuse('UNKNOWN_TOPIC_OR_PARTITION')
-    if (log.leader !== broker) return refuse('NOT_LEADER_OR_FOLLOWER')
-    if (leaderEpoch >= 0 && leaderEpoch < log.leaderEpoch) return refuse('FENCED_LEADER_EPOCH')
-    if (leaderEpoch > log.leaderEpoch) return refuse('UNKNOWN_LEADER_EPOCH')
-    if (offset < log.logStartOffset || offset > log.highWatermark) return refuse('OFFSET_OUT_OF_RANGE')
-    return null
+    const refusal = leaderError(log, broker, leaderEpoch, `fetch of ${topic}[${partition}]`)
+    if (refusal !== null) return refusal
+    const { logStartOffset, highWatermark } = log!
+    return offset < logStartOffset || offset > highWatermark ? refuse('OFFSET_OUT_OF_RANGE') : null
   }
 
   private append(
@@ -359,6 +369,14 @@ export class MemoryClient implements KafkaClient {
     if (log.hasOpenTransaction(producerId)) return
     this.cluster.transactions.verify({ transactionalId, producerId, producerEpoch }, { topic, partition })
   }
+}
+
+/** What a broker answers that does not lead the partition, or not in the epoch that it is taken for. */
+function leaderError(log: PartitionLog | null, broker: BrokerId, leaderEpoch: number, what: string): KafkaError | null {
+  if (log === null) return memoryFailure('UNKNOWN_TOPIC_OR_PARTITION', what)
+  if (log.leader !== broker) return memoryFailure('NOT_LEADER_OR_FOLLOWER', what)
+  if (leaderEpoch >= 0 && leaderEpoch < log.leaderEpoch) return memoryFailure('FENCED_LEADER_EPOCH', what)
+  return leaderEpoch > log.leaderEpoch ? memoryFailure('UNKNOWN_LEADER_EPOCH', what) : null
 }
 
 function offsetAt(log: PartitionLog, at: OffsetRequest['at'], isolation: Isolation): number {

@@ -21,6 +21,7 @@ interface LogTransaction {
 interface StoredBatch {
   readonly facts: BatchFacts
   readonly bytes: Uint8Array
+  readonly leaderEpoch: number
   readonly baseOffset: number
   readonly lastOffset: number
   readonly transaction: LogTransaction | null
@@ -93,6 +94,16 @@ export class PartitionLog {
       producer.open = null
     }
     this.store(bytes, readBatchFacts(bytes)!, null)
+  }
+
+  /** Where the records of an epoch end: before the first of a later one, else at the end. */
+  epochEnd(asked: number): { readonly epoch: number; readonly endOffset: number } {
+    if (asked > this.leaderEpoch) return { epoch: -1, endOffset: -1 }
+    const firsts = this.batches.map(({ leaderEpoch, baseOffset }) => ({ epoch: leaderEpoch, start: baseOffset }))
+    firsts.push({ epoch: this.leaderEpoch, start: this.end })
+    const later = firsts.find(({ epoch }) => epoch > asked)
+    const known = firsts.findLast(({ epoch }) => epoch <= asked)
+    return { epoch: known?.epoch ?? asked, endOffset: later?.start ?? this.end }
   }
 
   /** Loses everything from this offset on, as an unclean election of a leader does. */
@@ -188,7 +199,7 @@ export class PartitionLog {
     const baseOffset = this.end
     const placed = placeBatch(bytes, baseOffset, this.leaderEpoch)
     const lastOffset = baseOffset + facts.lastOffsetDelta
-    this.batches.push({ facts, bytes: placed, baseOffset, lastOffset, transaction })
+    this.batches.push({ facts, bytes: placed, leaderEpoch: this.leaderEpoch, baseOffset, lastOffset, transaction })
     this.end = lastOffset + 1
   }
 

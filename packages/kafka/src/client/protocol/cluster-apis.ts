@@ -183,9 +183,13 @@ export const DESCRIBE_CONFIGS: Api<
   },
 }
 
+export const DEFAULT_REPLICAS = -1
+
 export interface NewTopic {
   readonly name: string
   readonly partitions: number
+  /** `DEFAULT_REPLICAS`: as many as the brokers make of topics that do not say. */
+  readonly replicas: number
   readonly config: Readonly<Record<string, string>>
   readonly timeoutMs: number
 }
@@ -196,9 +200,8 @@ export const CREATE_TOPICS: Api<NewTopic, readonly Failure[]> = {
   minVersion: 7,
   maxVersion: 7,
   write(writer, topic) {
-    writer.array([topic], ({ name, partitions, config }) => {
-      // As many replicas as the brokers make of topics that do not say.
-      writer.string(name).int32(partitions).int16(-1)
+    writer.array([topic], ({ name, partitions, replicas, config }) => {
+      writer.string(name).int32(partitions).int16(replicas)
       writer.array([], () => {})
       writer.array(Object.entries(config), ([key, value]) => writer.string(key).string(value).end()).end()
     })

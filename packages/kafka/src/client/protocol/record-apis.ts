@@ -1,4 +1,4 @@
-import type { AbortedTransaction, FetchRequest, ProduceRequest } from '../contract.ts'
+import type { AbortedTransaction, EpochEndRequest, FetchRequest, ProduceRequest } from '../contract.ts'
 import { type Api, byTopic, readTopics } from './api.ts'
 
 export const LATEST = -1
@@ -48,6 +48,43 @@ export const LIST_OFFSETS: Api<
       reader.int32()
       return { ...head, offset }
     })
+  },
+}
+
+export interface EpochEndPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly error: number
+  readonly epoch: number
+  readonly endOffset: number
+}
+
+export const OFFSET_FOR_LEADER_EPOCH: Api<readonly EpochEndRequest[], readonly EpochEndPartition[]> = {
+  name: 'OffsetForLeaderEpoch',
+  key: 23,
+  minVersion: 4,
+  maxVersion: 4,
+  write(writer, requests) {
+    writer.int32(NO_REPLICA)
+    writer.array(byTopic(requests), ([topic, ofTopic]) => {
+      writer.string(topic)
+      writer
+        .array(ofTopic, ({ partition, leaderEpoch, epoch }) => {
+          writer.int32(partition).int32(leaderEpoch).int32(epoch).end()
+        })
+        .end()
+    })
+    writer.end()
+  },
+  read(reader) {
+    reader.int32()
+    return readTopics(reader, (topic) => ({
+      topic,
+      error: reader.int16(),
+      partition: reader.int32(),
+      epoch: reader.int32(),
+      endOffset: reader.int64(),
+    }))
   },
 }
 
