@@ -28,6 +28,8 @@ export interface Decoding<T> {
    * itself cannot work, and fails the source whatever the policy for bad records is.
    */
   decode(bytes: Uint8Array | null, context: DecodeContext): T
+  /** The same for the bytes from `start` to before `end`, for codecs that can do without a view of them, which takes longer to make than many a value to read. Called in the place of `decode`, but for nulls. */
+  decodeRange?(bytes: Uint8Array, start: number, end: number, context: DecodeContext): T
   close?(): void | Promise<void>
 }
 
@@ -44,6 +46,8 @@ export interface Encoding<T> {
   prepare?(value: T, context: DecodeContext): Promise<void> | undefined
   /** Synchronous. Null is a tombstone. What it throws is the record's error. */
   encode(value: T, context: DecodeContext): Uint8Array | null
+  /** The same into `target`, from `at` on, for codecs that can do without bytes of their own; tells where it ends. -1: ask `encode`, since there is not enough room, or for any other reason. */
+  encodeInto?(value: T, target: Uint8Array, at: number, context: DecodeContext): number
   close?(): void | Promise<void>
 }
 

@@ -27,6 +27,9 @@ function nullableDecoding<T>(
       ? {}
       : { prepare: (bytes, context) => (bytes === null ? undefined : inner.prepare!(bytes, context)) }),
     decode: (bytes, context) => (bytes === null ? null : inner.decode(bytes, context)),
+    ...(inner.decodeRange === undefined
+      ? {}
+      : { decodeRange: (bytes, start, end, context) => inner.decodeRange!(bytes, start, end, context) }),
     close: () => inner.close?.(),
   }
 }
@@ -43,6 +46,12 @@ function nullableEncoding<T>(
             value === null || value === undefined ? undefined : inner.prepare!(value, context),
         }),
     encode: (value, context) => (value === null || value === undefined ? null : inner.encode(value, context)),
+    ...(inner.encodeInto === undefined
+      ? {}
+      : {
+          encodeInto: (value, target, at, context) =>
+            value === null || value === undefined ? -1 : inner.encodeInto!(value, target, at, context),
+        }),
     close: () => inner.close?.(),
   }
 }

@@ -1,6 +1,6 @@
 import type { Codec } from '../codec.ts'
 import { badBytes, badValue, tombstone, typeName } from './bad-value.ts'
-import { decodeUtf8 } from './utf8.ts'
+import { decodeUtf8, writeUtf8 } from './utf8.ts'
 
 const encoder = new TextEncoder()
 /** Half of a surrogate pair: has no UTF-8. */
@@ -13,16 +13,20 @@ export function text(): Codec<string> {
 
 const TEXT: Codec<string> = {
   kind: 'text',
-  createDecoding: () => ({ decode: readText }),
-  createEncoding: () => ({ encode: writeText }),
+  createDecoding: () => ({ decode: readText, decodeRange: readTextRange }),
+  createEncoding: () => ({ encode: writeText, encodeInto: writeTextInto }),
 }
 
 function readText(bytes: Uint8Array | null): string {
   if (bytes === null) throw tombstone('text')
+  return readTextRange(bytes, 0, bytes.length)
+}
+
+function readTextRange(bytes: Uint8Array, start: number, end: number): string {
   try {
-    return decodeUtf8(bytes)
+    return decodeUtf8(bytes, start, end)
   } catch (cause) {
-    throw badBytes('is not UTF-8 text', bytes, cause)
+    throw badBytes('is not UTF-8 text', bytes.subarray(start, end), cause)
   }
 }
 
@@ -38,4 +42,11 @@ function writeText(value: string): Uint8Array {
     )
   }
   return written
+}
+
+function writeTextInto(value: string, target: Uint8Array, at: number): number {
+  if (typeof value !== 'string') return -1
+  const end = writeUtf8(target, at, value)
+  // Beyond ASCII there is more to look at.
+  return end - at === value.length ? end : -1
 }

@@ -2,10 +2,13 @@ import { assert } from 'tidemark/connector'
 import type { KafkaHeader } from '../options.ts'
 import { BATCH, LENGTH_PREFIX_BYTES, MAGIC, TRANSACTIONAL } from './batch-layout.ts'
 import { checkCompression, compress, compressionNumber } from './compression.ts'
-import type { BatchBuilder, BatchIdentity, Compression } from './contract.ts'
+import type { BatchBuilder, BatchIdentity, Compression, RecordParts } from './contract.ts'
 import { crc32c } from './crc32c.ts'
 
 const INITIAL_BYTES = 16_384
+const NULL = -1
+const NOTHING = new Uint8Array()
+const MAX_BY_HAND = 32
 /** A varint takes at most 5 bytes, a varlong 10: what a record needs beside its key, value and headers. */
 /** Twice its distance to another time has to be an exact number. Year 144,683. */
 const MAX_TIMESTAMP_MS = 2 ** 52
@@ -36,9 +39,18 @@ class GrowingBatch implements BatchBuilder {
     headers: readonly KafkaHeader[] | null,
     timestampMs: number,
   ): void {
+    const keyBytes = key ?? NOTHING
+    const valueBytes = value ?? NOTHING
+    const lengths = { keyLength: key === null ? NULL : key.length, valueLength: value === null ? NULL : value.length }
+    this.appendParts({ keyBytes, keyStart: 0, valueBytes, valueStart: 0, ...lengths }, headers, timestampMs)
+  }
+
+  appendParts(parts: RecordParts, headers: readonly KafkaHeader[] | null, timestampMs: number): void {
+    const { keyLength, valueLength } = parts
     assert(Number.isInteger(timestampMs) && timestampMs >= 0 && timestampMs < MAX_TIMESTAMP_MS, 'a time can be written')
     const headerBytes = headers === null || headers.length === 0 ? 1 : sizeOfHeaders(headers)
-    const most = (key?.length ?? 0) + (value?.length ?? 0) + headerBytes + MAX_RECORD_OVERHEAD_BYTES
+    const contentBytes = Math.max(0, keyLength) + Math.max(0, valueLength)
+    const most = contentBytes + headerBytes + MAX_RECORD_OVERHEAD_BYTES
     if (this.byteLength + most > this.buffer.length) this.grow(this.byteLength + most)
     if (this.recordCount === 0) {
       this.baseTimestampMs = timestampMs
@@ -51,16 +63,17 @@ class GrowingBatch implements BatchBuilder {
       1 +
       sizeOfVarint(timestampDelta) +
       sizeOfVarint(offsetDelta) +
-      (key === null ? 1 : sizeOfVarint(key.length) + key.length) +
-      (value === null ? 1 : sizeOfVarint(value.length) + value.length) +
+      sizeOfVarint(keyLength) +
+      sizeOfVarint(valueLength) +
+      contentBytes +
       headerBytes
     let at = writeVarint(buffer, this.byteLength, length)
     // The attributes of a record are unused.
     buffer[at++] = 0
     at = writeVarint(buffer, at, timestampDelta)
     at = writeVarint(buffer, at, offsetDelta)
-    at = writeBytes(buffer, at, key)
-    at = writeBytes(buffer, at, value)
+    at = writeBytes(buffer, at, parts.keyBytes, parts.keyStart, keyLength)
+    at = writeBytes(buffer, at, parts.valueBytes, parts.valueStart, valueLength)
     if (headers === null || headers.length === 0) buffer[at++] = 0
     else at = writeHeaders(buffer, at, headers)
     this.byteLength = at
@@ -114,6 +127,8 @@ class GrowingBatch implements BatchBuilder {
 
 /** Zigzag varint: integers whose size is small take few bytes. */
 function sizeOfVarint(value: number): number {
+  if (value >= -64 && value < 64) return 1
+  if (value >= -8192 && value < 8192) return 2
   let rest = value < 0 ? -2 * value - 1 : 2 * value
   let bytes = 1
   while (rest >= 0x80) {
@@ -124,6 +139,10 @@ function sizeOfVarint(value: number): number {
 }
 
 function writeVarint(buffer: Buffer, start: number, value: number): number {
+  if (value >= -64 && value < 64) {
+    buffer[start] = (value << 1) ^ (value >> 31)
+    return start + 1
+  }
   let at = start
   let rest = value < 0 ? -2 * value - 1 : 2 * value
   while (rest >= 0x80) {
@@ -134,16 +153,13 @@ function writeVarint(buffer: Buffer, start: number, value: number): number {
   return at
 }
 
-function writeBytes(buffer: Buffer, start: number, bytes: Uint8Array | null): number {
-  if (bytes === null) {
-    buffer[start] = 1
-    return start + 1
-  }
-  const at = writeVarint(buffer, start, bytes.length)
-  const { length } = bytes
-  // A call of `set` costs about as much as a loop over this many bytes.
-  if (length > 24) buffer.set(bytes, at)
-  else for (let index = 0; index < length; index++) buffer[at + index] = bytes[index]!
+/** With their length in front of them, -1 for null. */
+function writeBytes(buffer: Buffer, start: number, bytes: Uint8Array, from: number, length: number): number {
+  const at = writeVarint(buffer, start, length)
+  if (length <= 0) return at
+  // A call of `set` costs about as much as a loop over this many bytes, and a view to copy from as much again.
+  if (length > MAX_BY_HAND) buffer.set(length === bytes.length ? bytes : bytes.subarray(from, from + length), at)
+  else for (let index = 0; index < length; index++) buffer[at + index] = bytes[from + index]!
   return at + length
 }
 
@@ -163,7 +179,7 @@ function writeHeaders(buffer: Buffer, start: number, headers: readonly KafkaHead
     const bytes = Buffer.byteLength(name)
     at = writeVarint(buffer, at, bytes)
     at += buffer.write(name, at, 'utf8')
-    at = writeBytes(buffer, at, value)
+    at = writeBytes(buffer, at, value ?? NOTHING, 0, value === null ? NULL : value.length)
   }
   return at
 }

@@ -35,6 +35,12 @@ export interface RecordCursor {
   readonly timestampMs: number
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
+  /** What key and value lie in, for those who can do without a view of them. A length of -1: null. */
+  readonly data: Uint8Array
+  readonly keyStart: number
+  readonly keyLength: number
+  readonly valueStart: number
+  readonly valueLength: number
   /** Decoded on demand. */
   headers(): readonly KafkaHeader[]
 }
@@ -44,6 +50,16 @@ export interface BatchIdentity {
   readonly producerEpoch: number
   readonly baseSequence: number
   readonly isTransactional: boolean
+}
+
+/** Key and value of a record, in bytes that may hold other things, too. A length of -1: null. */
+export interface RecordParts {
+  readonly keyBytes: Uint8Array
+  readonly keyStart: number
+  readonly keyLength: number
+  readonly valueBytes: Uint8Array
+  readonly valueStart: number
+  readonly valueLength: number
 }
 
 /** Collects records of one partition into a batch. */
@@ -58,6 +74,8 @@ export interface BatchBuilder {
     headers: readonly KafkaHeader[] | null,
     timestampMs: number,
   ): void
+  /** The same. */
+  appendParts(parts: RecordParts, headers: readonly KafkaHeader[] | null, timestampMs: number): void
   /** The batch with its checksum; the builder is empty after it. The bytes are the caller's. */
   finish(identity: BatchIdentity): Uint8Array
 }

@@ -54,17 +54,17 @@ class FetchedRecords implements RecordCursor {
   private compression = 0
   private isOpen = false
   private baseTimestampMs = 0
-  /** Records of the batch at hand, decompressed: from `at` to before `end` of `data`. */
-  private data: Buffer = EMPTY
+  /** Records of the batch at hand, decompressed: from `at` to before `end` of it. */
+  data: Buffer = EMPTY
   private at = 0
   private end = 0
   private remaining = 0
   private lastDelta = -1
 
-  private keyStart = 0
-  private keyLength = NULL
-  private valueStart = 0
-  private valueLength = NULL
+  keyStart = 0
+  keyLength = NULL
+  valueStart = 0
+  valueLength = NULL
   private headersStart = 0
   private recordEnd = 0
 

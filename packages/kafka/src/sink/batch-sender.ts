@@ -2,6 +2,7 @@ import type { Clock } from 'tidemark/connector'
 import type { BrokerId, KafkaClient, KafkaError, ProducedPartition } from '../client/contract.ts'
 import type { KafkaHeader } from '../options.ts'
 import { backoffMs } from '../source/backoff.ts'
+import type { RecordParts } from '../records/contract.ts'
 import type { PartitionQueue, QueuedBatch } from './partition-queue.ts'
 import type { Retries } from './retries.ts'
 import { codeOf, isRetriable } from './sink-errors.ts'
@@ -56,12 +57,11 @@ export class BatchSender {
   append(
     queue: PartitionQueue,
     span: WriteSpan,
-    key: Uint8Array | null,
-    value: Uint8Array | null,
+    parts: RecordParts,
     headers: readonly KafkaHeader[] | null,
     timestampMs: number,
   ): void {
-    this.waitingBytes += queue.append(span, key, value, headers, timestampMs)
+    this.waitingBytes += queue.append(span, parts, headers, timestampMs)
     span.recordCount++
     const { openBytes } = queue
     if (openBytes >= queue.mostBytes && (openBytes >= GROWN_BATCH_BYTES || queue.isIdle)) queue.close()

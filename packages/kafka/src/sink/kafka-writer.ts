@@ -9,6 +9,7 @@ import {
 import type { KafkaClient } from '../client/contract.ts'
 import type { ClusterConnection } from '../connection.ts'
 import { createBatchBuilder } from '../records/batch-builder.ts'
+import type { RecordParts } from '../records/contract.ts'
 import { BatchSender } from './batch-sender.ts'
 import { describePartitions, type PreparedTransaction, toCommittable } from './committable.ts'
 import { keptDirectory, KeptRecords } from './kept-records.ts'
@@ -25,6 +26,8 @@ import { type WriterIdentity, WriteSpan } from './write-span.ts'
 
 /** How long `close` waits for brokers to abort what is open: whoever comes next does it otherwise. */
 const ABORT_PATIENCE_MS = 2000
+/** About what a record takes beside its key and value. */
+const RECORD_OVERHEAD_BYTES = 16
 
 export interface KafkaWriterOptions<T> {
   readonly settings: SinkSettings
@@ -178,25 +181,24 @@ export class KafkaWriter<T> implements SinkWriter<T> {
       this.waitFor(preparing)
       return false
     }
-    const key = encoder.key(record)
-    const value = encoder.value(record, name)
+    const parts = encoder.encode(record, name)
     const headers = encoder.headers(record)
-    const queue = this.queueOf(record, topic, key, (value?.length ?? 0) + (key?.length ?? 0) + 16, settings.batchBytes)
-    this.sender.append(queue, this.span!, key, value, headers, encoder.timestamp(record, timestamp, now))
+    const queue = this.queueOf(record, topic, parts, settings.batchBytes)
+    this.sender.append(queue, this.span!, parts, headers, encoder.timestamp(record, timestamp, now))
     return true
   }
 
   private queueOf(
     record: T,
     topic: TopicQueues,
-    key: Uint8Array | null,
-    byteLength: number,
+    { keyBytes, keyStart, keyLength, valueLength }: RecordParts,
     batchBytes: number,
   ): PartitionQueue {
     const { queues } = topic
     const partition = this.options.encoder.partition(record, topic.name, queues.length)
     if (partition !== null) return queues[partition]!
-    return key === null ? topic.next(byteLength, batchBytes) : queues[partitionOfKey(key, queues.length)]!
+    if (keyLength >= 0) return queues[partitionOfKey(keyBytes, queues.length, keyStart, keyLength)]!
+    return topic.next(Math.max(0, valueLength) + RECORD_OVERHEAD_BYTES, batchBytes)
   }
 
   private waitFor(preparing: Promise<void>): void {

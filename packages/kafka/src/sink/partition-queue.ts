@@ -1,7 +1,7 @@
 import { assert } from 'tidemark/connector'
 import type { BrokerId } from '../client/contract.ts'
 import type { KafkaHeader } from '../options.ts'
-import type { BatchBuilder } from '../records/contract.ts'
+import type { BatchBuilder, RecordParts } from '../records/contract.ts'
 import type { WriteSpan } from './write-span.ts'
 
 const SEQUENCES = 2 ** 31
@@ -84,13 +84,7 @@ export class PartitionQueue {
   }
 
   /** Takes a record; how many bytes more are waiting now. */
-  append(
-    span: WriteSpan,
-    key: Uint8Array | null,
-    value: Uint8Array | null,
-    headers: readonly KafkaHeader[] | null,
-    timestampMs: number,
-  ): number {
+  append(span: WriteSpan, parts: RecordParts, headers: readonly KafkaHeader[] | null, timestampMs: number): number {
     let { builder } = this
     if (builder === null) {
       builder = this.builders.take()
@@ -100,7 +94,7 @@ export class PartitionQueue {
       span.unacknowledged++
     }
     const before = builder.recordCount === 0 ? 0 : builder.byteLength
-    builder.append(key, value, headers, timestampMs)
+    builder.appendParts(parts, headers, timestampMs)
     return builder.byteLength - before
   }
 

@@ -1,12 +1,29 @@
 import { TidemarkError } from 'tidemark/connector'
-import type { Encoder, Encoding } from '../codec.ts'
+import type { DecodeContext, Encoder, Encoding } from '../codec.ts'
 import { json } from '../codecs/json.ts'
+import { writeUtf8 } from '../codecs/utf8.ts'
 import type { KafkaHeader, KafkaSinkOptions } from '../options.ts'
+import type { RecordParts } from '../records/contract.ts'
+
+/** Most keys and values have room in it, one after the other. */
+const SCRATCH_BYTES = 65_536
+const NOTHING = new Uint8Array()
+const NULL = -1
 
 /** Turns a record into what Kafka keeps of it. One per task. */
-export class RecordEncoder<T> {
+export class RecordEncoder<T> implements RecordParts {
+  /** Of the record that was encoded last. */
+  keyBytes: Uint8Array = NOTHING
+  keyStart = 0
+  keyLength = NULL
+  valueBytes: Uint8Array = NOTHING
+  valueStart = 0
+  valueLength = NULL
   private readonly options: KafkaSinkOptions<T>
   private readonly encoding: Encoding<unknown>
+  /** What is written by hand lies here until it is in its batch: bytes of its own for each key and value would take longer than all else that is done to write a record. */
+  private readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  private at: DecodeContext = { topic: '', part: 'value' }
   /** Null: the whole record is the value. */
   private readonly pick: ((record: T) => unknown) | null
 
@@ -30,20 +47,66 @@ export class RecordEncoder<T> {
     if (this.encoding.prepare === undefined) return undefined
     const picked = this.pick === null ? record : this.pick(record)
     if (this.pick !== null && isWrittenAsItIs(picked)) return undefined
-    return this.encoding.prepare(picked, { topic, part: 'value' })
+    return this.encoding.prepare(picked, this.contextOf(topic))
   }
 
-  /** Null: a tombstone. What a function picks is encoded, but for bytes, which are written as they are. */
-  value(record: T, topic: string): Uint8Array | null {
-    if (this.pick === null) return this.encoding.encode(record, { topic, part: 'value' })
-    const picked = this.pick(record)
-    if (isWrittenAsItIs(picked)) return picked
-    return this.encoding.encode(picked, { topic, part: 'value' })
+  /** Key and value, valid until the next record is encoded. */
+  encode(record: T, topic: string): RecordParts {
+    const keyEnd = this.encodeKey(record)
+    this.encodeValue(record, topic, keyEnd)
+    return this
   }
 
-  key(record: T): Uint8Array | null {
+  /** Where free room begins. */
+  private encodeKey(record: T): number {
     const key = this.options.key?.(record)
-    if (typeof key === 'string') return Buffer.from(key, 'utf8')
+    if (typeof key !== 'string') {
+      this.setKey(this.checkedKey(key))
+      return 0
+    }
+    const { scratch } = this
+    const end = writeUtf8(scratch, 0, key)
+    if (end === -1) {
+      this.setKey(Buffer.from(key, 'utf8'))
+      return 0
+    }
+    this.keyBytes = scratch
+    this.keyStart = 0
+    this.keyLength = end
+    return end
+  }
+
+  /** What a function picks is encoded, but for bytes, which are written as they are. Null is a tombstone. */
+  private encodeValue(record: T, topic: string, from: number): void {
+    const { encoding, scratch, pick } = this
+    const picked = pick === null ? record : pick(record)
+    if (pick !== null && isWrittenAsItIs(picked)) return this.setValue(picked)
+    const context = this.contextOf(topic)
+    const end = encoding.encodeInto === undefined ? -1 : encoding.encodeInto(picked, scratch, from, context)
+    if (end === -1) return this.setValue(encoding.encode(picked, context))
+    this.valueBytes = scratch
+    this.valueStart = from
+    this.valueLength = end - from
+  }
+
+  private setKey(key: Uint8Array | null): void {
+    this.keyBytes = key ?? NOTHING
+    this.keyStart = 0
+    this.keyLength = key === null ? NULL : key.length
+  }
+
+  private setValue(value: Uint8Array | null): void {
+    this.valueBytes = value ?? NOTHING
+    this.valueStart = 0
+    this.valueLength = value === null ? NULL : value.length
+  }
+
+  private contextOf(topic: string): DecodeContext {
+    if (this.at.topic !== topic) this.at = { topic, part: 'value' }
+    return this.at
+  }
+
+  private checkedKey(key: Uint8Array | null | undefined): Uint8Array | null {
     if (key === undefined || key === null || key instanceof Uint8Array) {
       if (key !== undefined || this.options.key === undefined) return key ?? null
     }

@@ -39,14 +39,14 @@ export class RecordDecoding<T> {
 
   /** Throws what the codec throws: the record is a bad one. */
   decode(cursor: RecordCursor, partition: AssignedPartition): T {
-    const value = this.value.decode(cursor.value, partition.valueContext)
+    const value = this.decodeValue(cursor, partition)
     if (this.key === null) return value as T
     const record: KafkaRecord<unknown, unknown> = {
       topic: partition.topic,
       partition: partition.partition,
       offset: cursor.offset,
       timestamp: cursor.timestampMs,
-      key: this.key.decode(cursor.key, partition.keyContext),
+      key: decodeKey(this.key, cursor, partition),
       value,
       headers: ownHeaders(cursor),
     }
@@ -57,6 +57,19 @@ export class RecordDecoding<T> {
     await this.value.close?.()
     await this.key?.close?.()
   }
+
+  private decodeValue(cursor: RecordCursor, { valueContext }: AssignedPartition): unknown {
+    const { value } = this
+    const { valueLength, valueStart } = cursor
+    if (valueLength < 0 || value.decodeRange === undefined) return value.decode(cursor.value, valueContext)
+    return value.decodeRange(cursor.data, valueStart, valueStart + valueLength, valueContext)
+  }
+}
+
+function decodeKey(key: Decoding<unknown>, cursor: RecordCursor, { keyContext }: AssignedPartition): unknown {
+  const { keyLength, keyStart } = cursor
+  if (keyLength < 0 || key.decodeRange === undefined) return key.decode(cursor.key, keyContext)
+  return key.decodeRange(cursor.data, keyStart, keyStart + keyLength, keyContext)
 }
 
 /** Headers whose bytes are copies: what is emitted may live for long, and must not hold on to all that was fetched. */
