@@ -47,7 +47,15 @@ export async function openBuiltJob(path: string): Promise<JobBundle | null> {
   const label = readLabel(bytes.toString('utf8'))
   if (label === null) return null
   const warnings = [...(await checkPackages(path, label)), ...(await checkOwn(path, label))]
-  return { entry: path, file: path, hash: sha256(bytes), inputs: [path], warnings, isFromCache: true }
+  return {
+    entry: path,
+    file: path,
+    neverChanges: false,
+    hash: sha256(bytes),
+    inputs: [path],
+    warnings,
+    isFromCache: true,
+  }
 }
 
 async function checkPackages(path: string, { packages }: BuiltJobLabel): Promise<readonly string[]> {

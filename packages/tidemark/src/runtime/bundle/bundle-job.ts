@@ -58,7 +58,7 @@ export async function bundleJob(entry: string, options: BundleJobOptions = {}): 
 }
 
 function toJobBundle(entry: string, { file, hash, inputs, warnings }: CachedBundle, isFromCache: boolean): JobBundle {
-  return { entry, file, hash, inputs, warnings, isFromCache }
+  return { entry, file, neverChanges: true, hash, inputs, warnings, isFromCache }
 }
 
 interface BuiltBundle {

@@ -2,8 +2,10 @@
 export interface JobBundle {
   /** Absolute path of the job file. */
   readonly entry: string
-  /** Absolute path of the module. Never changes once written: its name holds the hash. */
+  /** Absolute path of the module. */
   readonly file: string
+  /** The file is in the cache, where its name holds the hash. What was built may be built again while a job runs. */
+  readonly neverChanges: boolean
   /** SHA-256 of the module's bytes, in hexadecimal. */
   readonly hash: string
   /** Absolute paths of the files inside. What lies under node_modules is not among them: it is imported at run time. */

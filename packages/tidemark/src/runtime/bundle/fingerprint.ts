@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
+import { nodeCrypto } from '../node-crypto.ts'
 
 /** Something outside that a bundle depends on, and what it was like when the bundle was made. */
 export interface Fingerprint {
@@ -20,7 +20,7 @@ export async function isUnchanged({ kind, path, state }: Fingerprint): Promise<b
 }
 
 export function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex')
+  return nodeCrypto().createHash('sha256').update(content).digest('hex')
 }
 
 async function stateOf(kind: Fingerprint['kind'], path: string): Promise<string | null> {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { type Attempt, type CheckpointId, checkpointId, type Epoch, type RunId, type TaskId } from '../../core/ids.ts'
+import { nodeCrypto } from '../node-crypto.ts'
 
 /** Every path of checkpoint storage is built here. All are relative to the job's checkpoint directory. */
 
@@ -44,7 +44,7 @@ function taskFileName(task: TaskId): string {
   const escaped = escapeName(task)
   if (escaped.length <= LONGEST_TASK_NAME) return escaped
   const utf16 = Uint8Array.from(Buffer.from(task, 'utf16le'))
-  return `${escaped.slice(0, 80)}%~${createHash('sha256').update(utf16).digest('hex').slice(0, 32)}`
+  return `${escaped.slice(0, 80)}%~${nodeCrypto().createHash('sha256').update(utf16).digest('hex').slice(0, 32)}`
 }
 
 /**

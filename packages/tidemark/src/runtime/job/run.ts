@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Random } from '../../core/clock.ts'
 import { TidemarkError } from '../../core/errors.ts'
 import { JOB, type JobDefinition } from '../../core/job.ts'
+import { nodeCrypto } from '../node-crypto.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
 import { hostedJob } from '../worker/hosted-job.ts'
 import type { JobModule } from '../worker/protocol.ts'
@@ -12,7 +12,7 @@ import type { JobHandle, RunOptions } from './contract.ts'
 import type { JobEnvironment } from './environment.ts'
 import { hostedHandle } from './hosted-handle.ts'
 import { JobMaster } from './job-master.ts'
-import { acquireLock } from './process-lock.ts'
+import type { ProcessLock } from './process-lock.ts'
 import { systemClock } from './system-clock.ts'
 
 /**
@@ -58,7 +58,7 @@ export function nodeEnvironment(module?: () => Promise<JobModule>, threads = new
     clock: systemClock,
     random: systemRandom,
     files: new NodeFileSystem(),
-    lock: (directory) => acquireLock(directory),
+    lock: lockDirectory,
     messagesPerTurn: Number.POSITIVE_INFINITY,
     ...(module === undefined
       ? {}
@@ -72,6 +72,12 @@ export function nodeEnvironment(module?: () => Promise<JobModule>, threads = new
   }
 }
 
+/** Loaded only here: workers, which import this module with the package, never lock. */
+async function lockDirectory(directory: string): Promise<ProcessLock> {
+  const { acquireLock } = await import('./process-lock.ts')
+  return acquireLock(directory)
+}
+
 async function bundleModule(module: string | URL): Promise<JobModule> {
   const { bundleJob } = await import('../bundle/bundle-job.ts')
   const isUrl = module instanceof URL || module.startsWith('file:')
@@ -81,7 +87,8 @@ async function bundleModule(module: string | URL): Promise<JobModule> {
 const systemRandom: Random = {
   next: () => Math.random(),
   hex: (count) =>
-    randomBytes(Math.ceil(count / 2))
+    nodeCrypto()
+      .randomBytes(Math.ceil(count / 2))
       .toString('hex')
       .slice(0, count),
 }

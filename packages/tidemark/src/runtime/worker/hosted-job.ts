@@ -63,8 +63,8 @@ export class HostedJobs {
 
 /** Loads the bytes that the main thread has loaded, or none. */
 async function loadSame(module: JobModule): Promise<JobDefinition> {
-  const { entry, file, hash } = module
-  if (hash !== undefined && sha256(await readFile(file)) !== hash) {
+  const { entry, file, hash, neverChanges = false } = module
+  if (hash !== undefined && !neverChanges && sha256(await readFile(file)) !== hash) {
     throw new TidemarkError('JOB_REPLACED', `${entry} has been replaced since the job was started`, {
       action: 'Start the job again: it goes on from its newest checkpoint, with the new file.',
       context: { file: entry },

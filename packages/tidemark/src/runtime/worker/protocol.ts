@@ -102,6 +102,8 @@ export interface JobModule {
   readonly file: string
   /** SHA-256 of the bundle's bytes, in hexadecimal: the main thread runs these. */
   readonly hash?: string
+  /** The file is never replaced: nothing has to be compared. */
+  readonly neverChanges?: boolean
 }
 
 /** What makes a worker a task host: everything from which it makes the same job and finds the same files. */
