@@ -27,18 +27,27 @@ beforeAll(async () => {
           .to('out', jsonLines('out'))
       })`,
   })
-  const packed = command(
-    'npm',
-    ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder],
-    join(ROOT, 'packages/tidemark'),
-  )
-  expect(packed.status, packed.stdout + packed.stderr).toBe(0)
-  const tarball = packed.stdout.trim().split('\n').at(-1)!
-  const installed = command('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`])
+  const tarballs = ['packages/tidemark', 'packages/kafka'].map(pack)
+  const installed = command('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs])
   expect(installed.status, installed.stdout + installed.stderr).toBe(0)
 }, 300_000)
 
 afterAll(() => removeAll([folder]))
+
+function kafka(...argv: readonly string[]): SpawnSyncReturns<string> {
+  return command('npx', ['--no-install', 'tidemark', 'kafka', ...argv])
+}
+
+/** The tarball of a package of the workspace. */
+function pack(path: string): string {
+  const packed = command(
+    'npm',
+    ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder],
+    join(ROOT, path),
+  )
+  expect(packed.status, packed.stdout + packed.stderr).toBe(0)
+  return `./${packed.stdout.trim().split('\n').at(-1)!}`
+}
 
 function command(program: string, argv: readonly string[], cwd = folder): SpawnSyncReturns<string> {
   // Not the test runner's: its conditions, npm's view of the checkout.
@@ -65,6 +74,22 @@ describe('the package as it is published, installed in an empty folder', () => {
     expect(stderr).toMatch(/^built {4}dist\/job\.js/m)
     expect(status).toBe(0)
   })
+
+  test('hands tidemark kafka to the installed @tidemark/kafka, which says what it cannot reach', () => {
+    expect(kafka('transactions', 'list', '--help')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^Usage: tidemark kafka transactions list\|commit\|abort/m),
+    })
+    expect(kafka('transactions', 'list', '--job', 'readings')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--bootstrap host:port'),
+    })
+    // Nobody listens at port 1 of this machine.
+    const { status, stderr } = kafka('transactions', 'list', '--job', 'readings', '--bootstrap', '127.0.0.1:1')
+    expect(stderr).toMatch(/^tidemark: .*127\.0\.0\.1:1/m)
+    expect(stderr).not.toMatch(/^\s+at /m)
+    expect(status).toBe(1)
+  }, 60_000)
 
   test.each([
     [
