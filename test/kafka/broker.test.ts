@@ -28,7 +28,7 @@ describeWithBroker('the broker of the tests', () => {
     const broker = await startBrokerOf(owner.pid!)
     const { processId } = broker
     owner.kill('SIGKILL')
-    await vi.waitUntil(() => !isAlive(processId), { timeout: 30_000 })
+    await vi.waitUntil(() => !isAlive(processId), { timeout: 120_000 })
     await broker.stop()
   })
 })

@@ -141,7 +141,7 @@ export async function openTransactions(client: KafkaClient, prefix = ''): Promis
     const open = await client.listTransactions(prefix, OPEN_STATES)
     if (!open.every(({ state }) => state === 'Ongoing')) throw NOT_YET
     return open
-  }, 120_000)
+  })
 }
 
 /** For `retrying`: not yet what is waited for. */
@@ -172,7 +172,7 @@ export async function codeOf(call: Promise<unknown>): Promise<string> {
 }
 
 /** As callers do: again while the answer says that it may succeed later. */
-export async function retrying<T>(call: () => Promise<T>, timeoutMs = 30_000): Promise<T> {
+export async function retrying<T>(call: () => Promise<T>, timeoutMs = 120_000): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
     try {

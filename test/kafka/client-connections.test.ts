@@ -58,7 +58,7 @@ describeWithBroker('a client whose broker goes away', () => {
     const transaction = await openTransaction(client, uniqueName('survives'), topic, ['kept'])
     await broker.kill()
     await broker.restart()
-    await retrying(() => client.endTransaction(transaction, 'commit'), 60_000)
+    await retrying(() => client.endTransaction(transaction, 'commit'))
     expect(await committedValues(broker, topic)).toEqual(['kept'])
   })
 

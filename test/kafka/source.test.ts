@@ -189,7 +189,7 @@ describeWithBroker('a Kafka source whose broker is killed', () => {
     await broker.kill()
     await broker.restart()
     for (const partition of [0, 1]) {
-      await retrying(() => produce(client, topic, numbers(partition * 10_000 + 500), { partition }), 60_000)
+      await retrying(() => produce(client, topic, numbers(partition * 10_000 + 500), { partition }))
     }
     await job.committed(2000)
     await client.close()
