@@ -35,7 +35,7 @@ export async function resolveParams(
   throw invalidParams(
     job,
     `the parameters of job '${job}' do not fit its schema:${issues}`,
-    'Give parameters that fit.',
+    'Give parameters that fit: --set name=value on the command line, params from code.',
   )
 }
 

@@ -15,6 +15,7 @@ function withStack(error: Error, frames: readonly string[]): Error {
 const cause = withStack(new TypeError('no whales'), [
   'parse (file:///project/jobs/job.ts:4:37)',
   'async load (/project/node_modules/pg/index.js:1:2)',
+  'invalid (file:///project/node_modules/@tidemark/kafka/dist/bundled/index.js:1:2)',
   'Task.step (/project/node_modules/tidemark/src/runtime/task/task.ts:134:30)',
   'process.processImmediate (node:internal/timers:483:21)',
   '/elsewhere/shared.ts:9:1',

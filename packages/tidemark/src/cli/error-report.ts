@@ -11,6 +11,7 @@ export interface ReportOptions {
   readonly ownPackage: string
 }
 
+const OWN_CONNECTORS = `${sep}node_modules${sep}@tidemark${sep}`
 const MOST_FRAMES = 8
 const MOST_DETAIL = 300
 
@@ -87,7 +88,7 @@ function framesOf({ stack }: ErrorInfo): readonly string[] {
 
 function isUserFrame(frame: string, ownPackage: string): boolean {
   const path = placeOf(frame)?.path
-  if (path === undefined || !isAbsolute(path)) return false
+  if (path === undefined || !isAbsolute(path) || path.includes(OWN_CONNECTORS)) return false
   return !['dist', 'src', 'bin'].some((folder) => path.startsWith(`${ownPackage}${sep}${folder}${sep}`))
 }
 
