@@ -4,7 +4,7 @@ import type { Committable } from 'tidemark/connector'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { KafkaClient } from '../../packages/kafka/src/client/contract.ts'
 import { type BrokerCluster, type PartitionState, startCluster } from './broker-cluster.ts'
-import { newTopic, openClient, openTransactions, retrying, uniqueName } from './client-calls.ts'
+import { newTopic, openClient, produce, openTransactions, retrying, uniqueName } from './client-calls.ts'
 import { describeWithBroker } from './describe-with-broker.ts'
 import { committedValues, readCommitted } from './read-topic.ts'
 import { commitAll, SinkProcess } from './sink-process.ts'
@@ -101,6 +101,46 @@ describeWithBroker('a cluster of three brokers that lose and get back their plac
       for (const [word, values] of found) expect(values, word).toEqual(numbers(1, fed / WORDS))
       const values = (await committedValues(cluster, others)).map(Number)
       expect(values.toSorted((left, right) => left - right)).toEqual(numbers(0, written))
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    'elect a leader that lacks records: the source notices that what it has read is gone, though there are more records again',
+    async () => {
+      const topic = uniqueName('unclean')
+      const config = { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' }
+      await client.createTopic(topic, { partitions: PARTITIONS, replicas: 2, config })
+      const inOrder = () => Promise.all([topic, COORDINATION].map((each) => cluster.until(each, isInOrder)))
+      const [{ partition, replicas }] = (await cluster.until(topic, isInOrder)) as [PartitionState]
+      const [leader, follower] = replicas as [number, number]
+      const append = (values: readonly string[]) => retrying(() => produce(client, topic, values, { partition }))
+      const source = (options: { readonly onOutOfRange?: 'earliest' }) =>
+        kafka({ brokers: cluster.bootstrap }).topic(topic, { value: text(), ...options })
+      const folder = await jobs.folder()
+      await append(['kept'])
+      const job = jobs.start(source({}), folder)
+      await job.committed(1)
+      await cluster.broker(follower).kill()
+      await cluster.until(topic, ({ inSync }) => !inSync.includes(follower))
+      await append(['lost 1', 'lost 2'])
+      await job.committed(3)
+      await job.handle.stop()
+      // No majority of controllers is left until the one that lacks the records is back.
+      await cluster.broker(leader).kill()
+      await cluster.broker(follower).restart()
+      await cluster.until(topic, (each) => each.partition !== partition || each.leader === follower)
+      await append(['new 1', 'new 2', 'new 3'])
+      await expect(jobs.start(source({}), folder).handle.result).rejects.toMatchObject({
+        code: 'INPUT_LOST',
+        message: expect.stringContaining(`${topic}[${partition}]@3: what was read from offset 1 on`),
+      })
+      const again = jobs.start(source({ onOutOfRange: 'earliest' }), folder)
+      await again.committed(3)
+      expect(again.collector.records).toEqual(['new 1', 'new 2', 'new 3'])
+      await again.handle.stop()
+      await cluster.broker(leader).restart()
+      await inOrder()
     },
     TIMEOUT_MS,
   )
