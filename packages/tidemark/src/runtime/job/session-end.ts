@@ -40,11 +40,12 @@ export class SessionEnd {
   /** The end is durable: a process that is killed from here on is followed by one that only puts away what is left. `left`: nothing of the last attempt's hosts is. */
   async finished(left: Promise<void>): Promise<JobResult> {
     await this.applyRetention('finished')
-    const result = await this.ended('finished', left)
+    const result = await this.ended('finished')
     const { directory } = this.options.start
     const tell = () => directory.setStatus('finished')
     // A disk that fails once is asked twice: no later start looks after what this one leaves.
     await this.orWarn('the next start has nothing to do but to say so', () => tell().catch(tell))
+    await this.orWarn('what the job held could not be closed', () => left)
     return result
   }
 
@@ -103,12 +104,9 @@ export class SessionEnd {
     }
   }
 
-  private async ended(status: 'finished' | 'canceled' | 'suspended', left?: Promise<void>): Promise<JobResult> {
+  private async ended(status: 'finished' | 'canceled' | 'suspended'): Promise<JobResult> {
     const { progress, start, completed } = this.options
-    await this.orWarn('what the job held could not be closed', async () => {
-      await start.committers.close()
-      await left
-    })
+    await this.orWarn('what the job held could not be closed', () => start.committers.close())
     progress.setStatus(status)
     const kept = [...completed.values()].at(-1)
     const last = progress.lastCheckpoint
