@@ -165,7 +165,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a snapshot of keyed state holds what is changed after the barrier',
     file: 'runtime/state/heap-keyed-state-backend.ts',
-    text: 'for (const snapshot of this.writing) snapshot.preserve(page)',
+    text: 'for (const snapshot of this.unfixed) snapshot.preserve(page)',
     replacement: '',
     jobs: ['large-state'],
   },
@@ -214,18 +214,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replacement: '',
   },
   {
-    name: 'dead letters of a source leave a moment later than its records, also behind a barrier',
+    name: 'dead letters of a source that wait for their sink do not count when a barrier comes',
     file: 'runtime/operator/chain.ts',
-    text: "if (target.kind === 'edge') target.writer.write(batch)",
-    replacement:
-      "if (target.kind === 'edge' && output > 0) void Promise.resolve().then(() => target.writer.write(batch))\n          else if (target.kind === 'edge') target.writer.write(batch)",
+    text: '    if (this.hasWork) return false\n',
+    replacement: '    if (this.operator.isBusy === true) return false\n',
     jobs: ['bad-records'],
   },
   {
     name: 'dead letters of a source are only counted after a restore',
     file: 'runtime/task/open-task.ts',
     text: 'deadLetters: deadLetters ?? null,',
-    replacement: 'deadLetters: splits === undefined ? (deadLetters ?? null) : null,',
+    replacement: 'deadLetters: this.deployment.restore === null ? (deadLetters ?? null) : null,',
     jobs: ['bad-records'],
   },
 ]

@@ -42,6 +42,11 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   /** By key group; null where no key has come yet. */
   private readonly groups: (PageGroup | null)[]
   private readonly writing: HeapSnapshot[] = []
+  /**
+   * Those that still have to be asked before a page changes: with records of random keys for a few milliseconds only, where writing takes hundreds. (To ask costs each record two places in memory: measured as
+   * CPU per record by benchmarks/checkpoint-cost.ts.)
+   */
+  private readonly unfixed: HeapSnapshot[] = []
   private key: Key | undefined
   private hash = 0
   private slot = -1
@@ -126,7 +131,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
 
   write(state: number, value: unknown): void {
     if (this.slot < 0) this.addCurrentKey()
-    else if (this.writing.length > 0) this.preserve(this.table.pageOf(this.slot))
+    else if (this.unfixed.length > 0) this.preserve(this.table.pageOf(this.slot))
     this.table.set(this.slot, state, value)
   }
 
@@ -136,7 +141,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       if (this.key === undefined) throw this.withoutKey()
       return
     }
-    if (this.writing.length > 0) this.preserve(this.table.pageOf(slot))
+    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(slot))
     if (!this.table.remove(slot, state)) return
     this.keys--
     this.slot = -1
@@ -148,9 +153,16 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       this.table,
       this.groups.slice(),
       { operator: this.operator, schemas: this.schemas, firstGroup: this.firstGroup },
-      () => this.forget(snapshot),
+      {
+        onFixed: () => remove(snapshot, this.unfixed),
+        onRelease: () => {
+          remove(snapshot, this.unfixed)
+          remove(snapshot, this.writing)
+        },
+      },
     )
     this.writing.push(snapshot)
+    if (this.groups.some((group) => group !== null)) this.unfixed.push(snapshot)
     return snapshot
   }
 
@@ -193,7 +205,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   /** NaN where there is no number yet, or not among numbers only. */
   private addOne(state: number): number {
     if (this.slot < 0) return Number.NaN
-    if (this.writing.length > 0) this.preserve(this.table.pageOf(this.slot))
+    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(this.slot))
     return this.table.addTo(this.slot, state, 1)
   }
 
@@ -226,7 +238,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   /** Before a page changes: snapshots that have not written it yet take a copy, once. Needless while none is being written. */
   private preserve(page: KeyPage): void {
     if (page.preservedAt === this.newestSnapshot) return
-    for (const snapshot of this.writing) snapshot.preserve(page)
+    for (const snapshot of this.unfixed) snapshot.preserve(page)
     page.preservedAt = this.newestSnapshot
   }
 
@@ -240,11 +252,6 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     if (group >= 0 && group < this.groups.length) return
     this.key = undefined
     throw this.foreignKey(key)
-  }
-
-  private forget(snapshot: HeapSnapshot): void {
-    const at = this.writing.indexOf(snapshot)
-    if (at >= 0) this.writing.splice(at, 1)
   }
 
   private withoutKey(): TidemarkError {
@@ -273,4 +280,9 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       },
     )
   }
+}
+
+function remove(snapshot: HeapSnapshot, from: HeapSnapshot[]): void {
+  const at = from.indexOf(snapshot)
+  if (at >= 0) from.splice(at, 1)
 }

@@ -24,6 +24,7 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
   readonly states: readonly StateSchema[]
   private readonly number: number
   private readonly header: SnapshotHeader
+  private readonly onFixed: () => void
   private readonly onRelease: () => void
   private readonly table: KeyTable
   private groups: readonly (PageGroup | null)[]
@@ -33,20 +34,24 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
   private group = 0
   private page = 0
   private written = 0
+  /** Pages that were neither written nor preserved yet. */
+  private unfixed: number
 
   constructor(
     number: number,
     table: KeyTable,
     groups: readonly (PageGroup | null)[],
     header: SnapshotHeader,
-    onRelease: () => void,
+    listener: { readonly onFixed: () => void; readonly onRelease: () => void },
   ) {
     this.number = number
     this.table = table
     this.groups = groups
     this.header = header
     this.states = header.schemas
-    this.onRelease = onRelease
+    this.onFixed = listener.onFixed
+    this.onRelease = listener.onRelease
+    this.unfixed = groups.reduce((pages, group) => pages + (group?.pages.length ?? 0), 0)
     this.rows = new RowWriter(header.operator, header.schemas)
   }
 
@@ -58,6 +63,7 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
     // Unchanged since this snapshot only if it was not preserved after it: then an older change already made the copy.
     if (page.preservedAt >= this.number) return
     this.preserved.set(page, this.table.part(page, true))
+    this.fixed()
   }
 
   writeSlice(
@@ -116,9 +122,14 @@ export class HeapSnapshot implements KeyedStateSnapshotting {
       entries = this.rows.write(part, writer, limit)
       if (this.rows.isMidway) return entries
     }
-    this.preserved.delete(page)
+    if (!this.preserved.delete(page)) this.fixed()
     this.page++
     return entries
+  }
+
+  private fixed(): void {
+    this.unfixed--
+    if (this.unfixed === 0) this.onFixed()
   }
 
   /** The next page of the group, if there is one that existed when the snapshot was taken. */
