@@ -97,3 +97,45 @@ test('the end of a job is made durable while its workers leave, and told when th
   letLeave()
   expect((await master.result).status).toBe('finished')
 })
+
+test('a job that is small waits for the disk no more often than its promises ask for', async () => {
+  const syncs: string[] = []
+  const files = new MemoryFileSystem({
+    onOperation({ kind, path }) {
+      const name = path
+        .replace(/run-[^/]+/, 'run')
+        .replace(/job\.json.*/, 'job.json')
+        .replace(/manifest.*/, 'manifest')
+      if (kind === 'sync' || kind === 'sync-directory') syncs.push(name)
+      return undefined
+    },
+  })
+  const environment = {
+    clock: systemClock,
+    random: new SeededRandom(1),
+    files,
+    lock: async () => ({ release: () => {} }),
+    messagesPerTurn: 1,
+  }
+  const { status } = await new JobMaster(job, { checkpointDir: '/a/b' }, environment).result
+  expect(status).toBe('finished')
+  expect(syncs).toEqual([
+    // The directory lasts, then the epoch: before anything else is written.
+    '/a',
+    '/',
+    '/a/b/job.json',
+    '/a/b',
+    // The checkpoint.
+    '/a/b',
+    '/a/b/run',
+    '/a/b/run/chk-1/manifest',
+    '/a/b/run/chk-1',
+    // The end.
+    '/a/b/job.json',
+    '/a/b',
+    // What is listed lasts; it is removed for good; nothing is left to do.
+    '/a/b/run/chk-1',
+    '/a/b',
+    '/a/b/job.json',
+  ])
+})
