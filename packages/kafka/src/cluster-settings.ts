@@ -146,6 +146,13 @@ function atLeastMs(name: string, duration: Duration, leastMs: number): number {
 }
 
 function invalidBrokers(given: unknown): TidemarkError {
+  // Somebody may have written a password here.
+  if (JSON.stringify([given]).includes('@')) {
+    return invalid(
+      'brokers: a part before @ is not the address of a broker',
+      `Give 'host:port', comma separated or as a list, and who logs in as sasl: { username, password: secret('…') }.`,
+    )
+  }
   return invalid(
     `brokers: ${JSON.stringify(given) ?? 'nothing'} is not the address of a broker`,
     `Give 'host:port', comma separated or as a list: 'kafka-1:9092,kafka-2:9092'.`,

@@ -18,6 +18,8 @@ describe('options of a cluster', () => {
     ['brokers', { brokers: ['a:1', 'b:99999'] }],
     ['brokers', { brokers: 'kafka://a:1' }],
     ['brokers', {}],
+    ['brokers', { brokers: 'me:hunter2@a:1' }],
+    ['brokers', { brokers: ['a:1', 'sasl://me:hunter2@b:1'] }],
     ['"broker"', { brokers, broker: 'a:1' }],
     ['kafka()', null],
     ['clientId', { brokers, clientId: '' }],

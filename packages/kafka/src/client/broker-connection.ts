@@ -43,10 +43,12 @@ export class BrokerConnection {
   async connect(): Promise<Established> {
     for (;;) {
       if (this.closed !== null) throw this.closed
+      const isNew = this.current === null
       const opening = (this.current ??= this.establish())
       try {
         const established = await opening
-        if (!mustReplace(established.connection)) return established
+        // One that has just been opened is as good as any: a broker that ends each at once, or lets logins last for a moment, would be connected to without end.
+        if (!mustReplace(established.connection) || isNew) return established
         this.putAway(established.connection)
       } catch (error) {
         if (this.current === opening) this.current = null

@@ -17,6 +17,7 @@ type Purpose = 'fetch' | 'other'
 
 /** Transactional ids are used once: only those of late are worth remembering. */
 const MAX_COORDINATORS = 10_000
+const LARGEST_PORT = 65_535
 /** Answers after which the same leader need not be asked again. */
 const STALE_LEADER: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
@@ -157,6 +158,10 @@ export class Cluster {
   }
 
   private learnBroker(node: BrokerNode): void {
+    if (!/^[\w.:%-]{1,255}$/.test(node.host) || node.port < 1 || node.port > LARGEST_PORT) {
+      const address = JSON.stringify(addressOf(node)).slice(0, 300)
+      throw kafkaError('CORRUPT_MESSAGE', `broker ${node.id} was said to be at ${address}, which is no address`)
+    }
     const known = this.brokers.get(node.id)
     this.brokers.set(node.id, node)
     if (known === undefined || addressOf(known) === addressOf(node)) return

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { FrameReader } from './frame-reader.ts'
 
+const MANY = 2 ** 31 - 1
+
 function frameOf(correlation: number, body: Uint8Array): Buffer {
   const head = Buffer.alloc(8)
   head.writeInt32BE(4 + body.length)
@@ -16,7 +18,7 @@ describe('answers', () => {
       fc.property(bodies, fc.array(fc.nat(40), { maxLength: 60 }), (sent, cuts) => {
         const received: Buffer[] = []
         const reader = new FrameReader(
-          (correlation) => correlation === received.length,
+          (correlation) => (correlation === received.length ? MANY : null),
           (frame) => void received.push(frame),
         )
         let rest = Buffer.concat(sent.map((body, index) => frameOf(index, body)))
@@ -35,7 +37,7 @@ describe('answers', () => {
   test('stay as they were when the next ones come', () => {
     const received: Buffer[] = []
     const reader = new FrameReader(
-      () => true,
+      () => MANY,
       (frame) => void received.push(frame),
     )
     for (const value of [1, 2, 3]) {
@@ -48,7 +50,7 @@ describe('answers', () => {
 
   test('to nothing that was asked are no answers, as soon as that can be seen', () => {
     const reader = new FrameReader(
-      (correlation) => correlation === 1,
+      (correlation) => (correlation === 1 ? MANY : null),
       () => expect.fail('there is no answer'),
     )
     expect(() => reader.take(Buffer.from('HTTP/1.1'))).toThrow('that was not sent')
@@ -56,10 +58,41 @@ describe('answers', () => {
 
   test('of less than their head are none', () => {
     const reader = new FrameReader(
-      () => true,
+      () => MANY,
       () => expect.fail('there is no answer'),
     )
     expect(() => reader.take(Buffer.from([0, 0, 0, 3, 0, 0, 0, 1]))).toThrow('an answer of 3 bytes')
     expect(() => reader.take(Buffer.from([255, 255, 255, 255, 0, 0, 0, 1]))).toThrow('an answer of -1 bytes')
+  })
+
+  test('of more than they may have are none, before memory is set aside', () => {
+    const reader = new FrameReader(
+      () => 100,
+      () => expect.fail('there is no answer'),
+    )
+    expect(() => reader.take(Buffer.from([0, 0, 0, 101, 0, 0, 0, 1]))).toThrow('an answer of 101 bytes, where 100')
+  })
+
+  test('that say they are long do not take their memory before they come, and are whole when they do', () => {
+    const received: Buffer[] = []
+    const reader = new FrameReader(
+      () => MANY,
+      (frame) => void received.push(frame),
+    )
+    const before = process.memoryUsage().arrayBuffers
+    const claims = Array.from({ length: 8 }, () => {
+      const claiming = new FrameReader(
+        () => MANY,
+        () => expect.fail('there is no answer'),
+      )
+      claiming.take(Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 1]))
+      return claiming
+    })
+    expect(claims).toHaveLength(8)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 28)
+    const long = frameOf(1, Buffer.alloc(40_000_000, 'tide'))
+    for (let at = 0; at < long.length; at += 65_536) reader.take(long.subarray(at, at + 65_536))
+    expect(received).toHaveLength(1)
+    expect(received[0]!.equals(long.subarray(4))).toBe(true)
   })
 })

@@ -2,21 +2,25 @@ const PREFIX_BYTES = 4
 /** Correlation id: there is no answer without one. */
 const MIN_FRAME_BYTES = 4
 const HEAD_BYTES = PREFIX_BYTES + MIN_FRAME_BYTES
+/** What is set aside for an answer before it has come; beyond, twice what has come. */
+const FIRST_BYTES = 16 * 1024 * 1024
 
 /**
- * Cuts what arrives on a connection into answers, each in one piece. An answer of many chunks is put together in a buffer of its size, which is made only when the answer is one that was
- * asked for: what is no broker does not make us set gigabytes aside.
+ * Cuts what arrives on a connection into answers, each in one piece. An answer of many chunks is put together in a buffer, which is made only when the answer is one that was asked for and
+ * no longer than it may be, and which grows with what comes: what is no broker does not make us set gigabytes aside.
  */
 export class FrameReader {
-  private readonly expects: (correlation: number) => boolean
+  private readonly expects: (correlation: number) => number | null
   private readonly onFrame: (frame: Buffer) => void
   /** Bytes of the next answer while they do not even tell its size and what it answers. */
   private head: Buffer | null = null
   private frame: Buffer | null = null
+  /** Of the answer that is put together. */
+  private size = 0
   private filled = 0
 
-  /** `expects`: whether this is the answer that has to come next. */
-  constructor(expects: (correlation: number) => boolean, onFrame: (frame: Buffer) => void) {
+  /** `expects`: how long the answer may be, null where it is not the one that has to come next. */
+  constructor(expects: (correlation: number) => number | null, onFrame: (frame: Buffer) => void) {
     this.expects = expects
     this.onFrame = onFrame
   }
@@ -37,13 +41,16 @@ export class FrameReader {
     const size = bytes.readInt32BE(0)
     const correlation = bytes.readInt32BE(PREFIX_BYTES)
     if (size < MIN_FRAME_BYTES) throw new RangeError(`an answer of ${size} bytes`)
-    if (!this.expects(correlation)) throw new RangeError(`an answer to a request ${correlation} that was not sent`)
+    const most = this.expects(correlation)
+    if (most === null) throw new RangeError(`an answer to a request ${correlation} that was not sent`)
+    if (size > most) throw new RangeError(`an answer of ${size} bytes, where ${most} are the most`)
     const end = PREFIX_BYTES + size
     if (bytes.length >= end) {
       this.onFrame(bytes.subarray(PREFIX_BYTES, end))
       return bytes.subarray(end)
     }
-    this.frame = Buffer.allocUnsafeSlow(size)
+    this.frame = Buffer.allocUnsafeSlow(Math.min(size, Math.max(FIRST_BYTES, bytes.length)))
+    this.size = size
     this.filled = bytes.copy(this.frame, 0, PREFIX_BYTES)
     return bytes.subarray(bytes.length)
   }
@@ -51,9 +58,12 @@ export class FrameReader {
   private fill(frame: Buffer, chunk: Buffer): Buffer {
     const taken = chunk.copy(frame, this.filled)
     this.filled += taken
-    if (this.filled === frame.length) {
+    if (this.filled === this.size) {
       this.frame = null
       this.onFrame(frame)
+    } else if (this.filled === frame.length) {
+      this.frame = Buffer.allocUnsafeSlow(Math.min(this.size, 2 * frame.length))
+      frame.copy(this.frame)
     }
     return chunk.subarray(taken)
   }

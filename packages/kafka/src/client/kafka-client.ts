@@ -68,7 +68,7 @@ class NetworkClient implements KafkaClient {
         continue
       }
       if (failure !== null) throw failure
-      assert(name !== null, 'topics are asked for by name')
+      if (name === null) throw kafkaError('CORRUPT_MESSAGE', 'a broker told of a topic without a name')
       topics.push({
         name,
         id,
@@ -139,6 +139,9 @@ class NetworkClient implements KafkaClient {
   async addPartitions(transaction: TransactionIdentity, partitions: readonly TopicPartition[]): Promise<void> {
     const { transactionalId } = transaction
     const results = await this.askTransaction(transactionalId, ADD_PARTITIONS_TO_TXN, { transaction, partitions })
+    if (results.length < partitions.length) {
+      throw kafkaError('CORRUPT_MESSAGE', `not all partitions were answered for in the transaction ${transactionalId}`)
+    }
     const failures = results.flatMap(({ topic, partition, error }) => {
       const failure = brokerError(error, `adding ${topic}-${partition} to the transaction ${transactionalId}`)
       return failure === null ? [] : [failure]

@@ -16,6 +16,9 @@ export async function logIn(
   address: string,
   send: Send,
 ): Promise<number> {
+  if (username.includes('\0') || password.includes('\0')) {
+    throw kafkaError('AUTHENTICATION', 'the username or the password holds a zero character, which no login can')
+  }
   const handshake = await send(SASL_HANDSHAKE, mechanism)
   if (handshake.error !== 0) {
     const offered = handshake.mechanisms.join(', ')

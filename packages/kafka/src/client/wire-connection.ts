@@ -12,6 +12,8 @@ import { logIn } from './sasl-login.ts'
 const RENEWAL = 0.8
 const CORRELATION_BYTES = 4
 const MAX_CORRELATION = 2 ** 31 - 1
+/** As brokers' `socket.request.max.bytes`. */
+const MOST_BYTES = 100 * 1024 * 1024
 
 export interface ConnectionSettings extends ClientSettings {
   readonly secureContext: SecureContext | null
@@ -19,6 +21,7 @@ export interface ConnectionSettings extends ClientSettings {
 
 interface Waiting {
   readonly correlation: number
+  readonly mostBytes: number
   /** Never throws. */
   readonly onAnswer: (frame: Buffer) => void
   readonly reject: (reason: KafkaError) => void
@@ -94,6 +97,7 @@ export class WireConnection {
       }, timeoutMs)
       this.waiting.push({
         correlation,
+        mostBytes: api.mostBytes ?? MOST_BYTES,
         onAnswer: (frame) => {
           clearTimeout(timer)
           try {
@@ -138,7 +142,7 @@ export class WireConnection {
       socket.once(this.settings.secureContext === null ? 'connect' : 'secureConnect', () => {
         this.rejectOpening = null
         const frames = new FrameReader(
-          (correlation) => this.waiting[0]?.correlation === correlation,
+          (correlation) => (this.waiting[0]?.correlation === correlation ? this.waiting[0].mostBytes : null),
           (frame) => this.waiting.shift()?.onAnswer(frame),
         )
         // Brokers that hang up take nothing more. An error that is on its way is told first.
@@ -163,7 +167,9 @@ export class WireConnection {
     if (secureContext === null) return connectPlain(options)
     // Names are told to the broker, addresses must not be (RFC 6066).
     const servername = tls?.serverName ?? (isIP(host) === 0 ? host : null)
-    const socket = connectSecurely({ ...options, secureContext, ...(servername === null ? {} : { servername }) })
+    // Certificates are checked: said, so that no variable of the environment switches it off.
+    const secure = { ...options, secureContext, rejectUnauthorized: true }
+    const socket = connectSecurely({ ...secure, ...(servername === null ? {} : { servername }) })
     // As an option it is not passed on to the socket below.
     return socket.setNoDelay(true)
   }

@@ -6,6 +6,8 @@ export interface Api<Request, Response> {
   readonly key: number
   readonly minVersion: number
   readonly maxVersion: number
+  /** How long an answer may be; where nothing is said as long as the requests that brokers take. */
+  readonly mostBytes?: number
   /** Versions of the headers; 2 and 1, those with tagged fields, where nothing is said. */
   readonly headers?: { readonly request: 1 | 2; readonly response: 0 | 1 }
   write(writer: WireWriter, request: Request, version: number): void

@@ -106,6 +106,8 @@ export interface FetchResponse {
 export const FETCH: Api<FetchRequest, FetchResponse> = {
   name: 'Fetch',
   key: 1,
+  // The first batch comes whole, however large brokers let it be.
+  mostBytes: 2 ** 31 - 1,
   minVersion: 13,
   maxVersion: 15,
   write(writer, { isolation, maxWaitMs, maxBytes, partitions }, version) {

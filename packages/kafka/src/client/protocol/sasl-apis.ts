@@ -1,10 +1,14 @@
 import type { Api } from './api.ts'
 
+/** Of a server that has not proved yet who it is. */
+const MOST_BYTES = 64 * 1024
+
 export const SASL_HANDSHAKE: Api<string, { readonly error: number; readonly mechanisms: readonly string[] }> = {
   name: 'SaslHandshake',
   key: 17,
   minVersion: 1,
   maxVersion: 1,
+  mostBytes: MOST_BYTES,
   headers: { request: 1, response: 0 },
   write(writer, mechanism) {
     writer.shortString(mechanism)
@@ -30,6 +34,7 @@ export const SASL_AUTHENTICATE: Api<Uint8Array, SaslAnswer> = {
   key: 36,
   minVersion: 2,
   maxVersion: 2,
+  mostBytes: MOST_BYTES,
   write(writer, bytes) {
     writer.bytes(bytes).end()
   },
