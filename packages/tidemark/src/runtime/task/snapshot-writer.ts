@@ -19,7 +19,8 @@ import { writeListSnapshot } from '../state/write-list-snapshot.ts'
 /** State of a task up to this size travels in the acknowledgement and lies in the manifest: no file, no fsync (Flink's memory threshold). */
 const INLINE_LIMIT = 20_000
 const SLICE_BYTES = 64 * 1024
-const WRITE_BYTES = 256 * 1024
+/** With a slice behind it this fits into the mebibyte that a buffer keeps when it is cleared. */
+const WRITE_BYTES = 512 * 1024
 
 export interface SnapshotPart {
   readonly operator: OperatorId
@@ -38,7 +39,7 @@ export class SnapshotWriter {
   private readonly parts: readonly SnapshotPart[]
   private readonly storage: TaskCheckpointStorage
   private readonly wake: () => void
-  private readonly buffer = new ByteBuffer()
+  private readonly buffer: ByteBuffer
   private readonly sections: Section[] = []
   private file: StateFileWriter | null = null
   private finished: CheckpointFile | null = null
@@ -64,7 +65,10 @@ export class SnapshotWriter {
     parts: readonly SnapshotPart[],
     storage: TaskCheckpointStorage,
     wake: () => void,
+    /** Empty. Who handed it in may use it again after `release` has resolved. */
+    buffer: ByteBuffer = new ByteBuffer(),
   ) {
+    this.buffer = buffer
     this.checkpoint = checkpoint
     this.task = task
     this.parts = parts

@@ -316,19 +316,18 @@ export class Task implements CheckpointListener {
       const splits = index === 0 ? this.input!.snapshot(checkpoint) : null
       return { operator: id, keyed, lists: splits === null ? lists : [splits, ...lists], committables }
     })
-    const writer = new SnapshotWriter(checkpoint, task, parts, storage, wake)
     const syncEnd = clock.monotonic()
     const isFinished = this.phaseNow === 'data-finished' || this.phaseNow === 'ending'
     // The end of time has no JSON: the greatest safe integer stands for it.
     const watermark = this.watermark === null ? null : Math.min(this.watermark, Number.MAX_SAFE_INTEGER)
-    const acknowledge = () => {
+    const acknowledge = (writer: SnapshotWriter) => {
       const { operators, files, bytes } = writer.snapshot
       const snapshot: TaskSnapshot = { vertex, subtask, isFinished, watermark, operators, files }
       const asyncMs = clock.monotonic() - syncEnd
       const timing = { startDelayMs, alignmentMs: alignment.alignmentMs, syncMs: syncEnd - start, asyncMs, bytes }
       send({ kind: 'acknowledge', attempt, task, checkpoint, snapshot, metrics: timing })
     }
-    this.snapshots.add(writer, acknowledge)
+    this.snapshots.add((buffer) => new SnapshotWriter(checkpoint, task, parts, storage, wake, buffer), acknowledge)
   }
 
   private onSnapshotFailed(writer: SnapshotWriter): void {
