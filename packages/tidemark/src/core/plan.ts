@@ -3,8 +3,7 @@ import type { StateSchema } from './state.ts'
 
 /**
  * What a job is, without its functions: versioned JSON, the same on every machine. A function is addressed by its operator's name in the job
- * module, never serialised. `topologyHash` (over names, kinds, inputs, outputs, states; not over functions or parallelism) decides
- * what can be restored.
+ * module, never serialised. What is compared with it when a checkpoint is restored: names, states, and the kinds of sources and sinks.
  */
 export interface JobPlan {
   readonly version: 1

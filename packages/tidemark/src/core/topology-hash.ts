@@ -4,8 +4,9 @@ import type { JobPlan, PlanEdge, PlanOperator } from './plan.ts'
 const RECIPE = 'tidemark-topology/1'
 
 /**
- * What decides whether a checkpoint belongs to this job: names, kinds (with the connector's), inputs, outputs, states and edges. Not part of it:
- * functions, parallelism, settings of connectors, and the order in which independent steps were built.
+ * The shape of a job, kept in every manifest: names, kinds (with the connector's), inputs, outputs, states and edges. Not part of it:
+ * functions, parallelism, settings of connectors, and the order in which independent steps were built. Another shape is no reason to refuse a
+ * checkpoint: what has no place in the job is (`check-states.ts`, `redistribute.ts`).
  *
  * 64-bit FNV-1a over the UTF-16 code units of a canonical JSON text, as 16 hexadecimal digits. It tells apart what was
  * changed by accident; it is no protection against somebody who looks for a collision.

@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../core/errors.ts'
+import type { OperatorId } from '../../core/ids.ts'
 import type { BuiltJob } from '../../core/job.ts'
 import type { KeyedStateSnapshot, Manifest, OperatorSnapshot } from '../../core/manifest.ts'
 import type { PlanOperator } from '../../core/plan.ts'
@@ -10,7 +11,7 @@ import { matchStates, matchTaskState } from '../state/state-compatibility.ts'
 import { SPLITS } from '../task/source-task-input.ts'
 
 /**
- * Refuses a checkpoint whose states are not those of the job (`STATE_INCOMPATIBLE`): before anything is written, where tasks would find out only when they open. Whether any key still has
+ * Refuses a checkpoint whose states, or connectors, are not those of the job (`STATE_INCOMPATIBLE`): before anything is written, where tasks would find out only when they open. Whether any key still has
  * a state that is no longer declared says only its content: that is read here, but only then.
  */
 export async function checkStates(
@@ -19,6 +20,7 @@ export async function checkStates(
   storage: Pick<TaskCheckpointStorage, 'readRange'>,
 ): Promise<void> {
   const operators = new Map(job.plan.operators.map((operator) => [operator.id, operator]))
+  checkConnectors(manifest, operators)
   for (const { tasks } of manifest.vertices) {
     for (const snapshot of tasks.flatMap((task) => task.operators)) {
       const operator = operators.get(snapshot.operator)
@@ -29,6 +31,26 @@ export async function checkStates(
         await checkKeyedStates(snapshot.keyed, operator, job, storage)
       }
     }
+  }
+}
+
+/** Positions and transactions mean something only to the kind of connector that they come from: any other would take them for its own, and leave out the rest of the input. */
+function checkConnectors(manifest: Manifest, operators: ReadonlyMap<OperatorId, PlanOperator>): void {
+  const withPositions = new Set(manifest.enumerators.map(({ operator }) => operator))
+  const withTransactions = new Set(manifest.committables.map(({ operator }) => operator))
+  for (const { id, connector } of manifest.plan.operators) {
+    const now = operators.get(id)
+    if (now === undefined || now.connector === connector) continue
+    const what = withPositions.has(id) ? 'positions' : withTransactions.has(id) ? 'transactions' : null
+    if (what === null) continue
+    throw new TidemarkError(
+      'STATE_INCOMPATIBLE',
+      `${now.kind} ${id} is of kind '${now.connector}', but checkpoint ${manifest.checkpoint} holds ${what} of one of kind '${connector}'`,
+      {
+        action: `Give it its old kind again, or start afresh with --fresh. A ${now.kind} of another kind takes another name.`,
+        context: { job: manifest.job, operator: id, checkpoint: manifest.checkpoint },
+      },
+    )
   }
 }
 

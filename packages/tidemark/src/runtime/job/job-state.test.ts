@@ -3,9 +3,12 @@ import { connect } from '../../api/connect.ts'
 import { defineJob, type Job } from '../../api/define-job.ts'
 import { output } from '../../api/output.ts'
 import { aggregating, broadcastMap, list, map, reducing, type StateDeclarations, value } from '../../api/state.ts'
+import { collect } from '../../connectors/collect.ts'
 import { jsonLines } from '../../connectors/files/json-lines.ts'
 import { fromArray } from '../../connectors/from-iterable.ts'
 import type { CheckpointMode } from '../../core/options.ts'
+import type { Sink } from '../../core/sink.ts'
+import type { Source } from '../../core/source.ts'
 import { CHECKPOINTS, failureOf, JobBench } from '../../testing/job-bench/job-bench.ts'
 import { PushLog, pushSource } from '../../testing/test-job/push-source.ts'
 import { testJob } from '../../testing/test-job/test-job.ts'
@@ -117,10 +120,16 @@ describe('broadcast state and list state', () => {
   })
 })
 
-const keyed = (log: PushLog, state: StateDeclarations, name = 'sum'): Job<undefined, void> =>
+const keyed = (
+  log: PushLog,
+  state: StateDeclarations,
+  name = 'sum',
+  source: Source<number> = pushSource<number>(log),
+  sink: Sink<number> = jsonLines('/out'),
+): Job<undefined, void> =>
   defineJob('fitting', (job) => {
     const { out } = job
-      .source('numbers', pushSource<number>(log))
+      .source('numbers', source)
       .keyBy((number) => number % KEYS)
       .process(name, {
         state: state as { sum: ReturnType<typeof value<number>> },
@@ -133,7 +142,7 @@ const keyed = (log: PushLog, state: StateDeclarations, name = 'sum'): Job<undefi
           context.emit.out(sum?.update?.((old) => old + number) ?? number)
         },
       })
-    out.to('out', jsonLines('/out'))
+    out.to('out', sink)
   })
 
 const unkeyed = (log: PushLog): Job<undefined, void> =>
@@ -184,6 +193,18 @@ describe('a checkpoint that does not fit the job', () => {
       (log: PushLog) => unkeyed(log),
       {},
       /state of each task, but in the checkpoint it is state of each key/,
+    ],
+    [
+      'a source is of another kind',
+      (log: PushLog) => keyed(log, { sum: value(0) }, 'sum', fromArray([1, 2])),
+      {},
+      /^source numbers is of kind 'array', but checkpoint \d+ holds positions of one of kind 'push'$/,
+    ],
+    [
+      'a sink with transactions is of another kind',
+      (log: PushLog) => keyed(log, { sum: value(0) }, 'sum', pushSource<number>(log), collect<number>()),
+      {},
+      /^sink out is of kind 'collect', but checkpoint \d+ holds transactions of one of kind 'json-lines'$/,
     ],
     [
       'max parallelism has changed',
