@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type AnsweringBroker, answeringBroker } from '../testing/answering-broker.ts'
+import { type AnsweringBroker, answeringBroker, firstAnswer } from '../testing/answering-broker.ts'
 import type { ClientSettings, KafkaClient, TlsSettings } from './contract.ts'
 import { openKafkaClient } from './kafka-client.ts'
 import { isKafkaError } from './kafka-error.ts'
@@ -65,7 +65,7 @@ function metadataOf(host: string, port: number, topic: string | null = null): Wi
 describe('a broker that', () => {
   test('ends every connection behind its first answer is not connected to without end', async () => {
     await using broker = await answeringBroker((key) =>
-      key === API_VERSIONS ? null : (socket) => void socket.destroy(),
+      key === API_VERSIONS ? (socket) => void socket.end(firstAnswer()) : null,
     )
     const client = open(broker)
     expect((await failureOf(client.topics([]))).code).toBe('NETWORK')

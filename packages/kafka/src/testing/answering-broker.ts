@@ -57,6 +57,11 @@ export async function answeringBroker(
   }
 }
 
+/** What such a broker answers first to a client that does not log in. */
+export function firstAnswer(): Buffer {
+  return frame(18, 1, versions())
+}
+
 function versions(): WireWriter {
   const writer = new WireWriter().int16(0)
   writer.array(Object.entries(VERSIONS), ([key, version]) =>

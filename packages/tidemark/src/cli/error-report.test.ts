@@ -31,6 +31,21 @@ const inner = withStack(
 const outer = new TidemarkError('RESTARTS_EXHAUSTED', 'gave up', { cause: inner, context: { job: 'whales' } })
 
 describe('an error report', () => {
+  test('shows what would move the cursor or colour the terminal, where a record or a server has put it', () => {
+    const hostile = new TidemarkError(
+      'CORRUPT_DATA',
+      'no \u001b]0;title\u0007, \u001b[2J, \u009b1A, \r, \u202e in é 🌊',
+      {
+        context: { value: '\u001b[31m' },
+      },
+    )
+    for (const shown of [renderError(toErrorInfo(hostile), options), shortError(toErrorInfo(hostile))]) {
+      expect(shown).toContain('\\u001b]0;title\\u0007, \\u001b[2J, \\u009b1A, \\u000d, \\u202e in é 🌊')
+      // eslint-disable-next-line no-control-regex
+      expect(shown).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
+    }
+  })
+
   test('says what, where, why with the user’s own frames, and what to do', () => {
     expect(renderError(toErrorInfo(outer), options)).toBe(
       [

@@ -26,7 +26,15 @@ export function renderError(error: ErrorInfo, options: ReportOptions): string {
   if (frames.length > 0) lines.push(...frames.map((frame) => `             ${frame}`))
   for (const action of new Set(chain.map((link) => link.action)))
     if (action !== undefined) lines.push(field('what to do', action))
-  return lines.join('\n')
+  return visible(lines.join('\n'))
+}
+
+/** Records and servers have a say in errors: what would move the cursor of a terminal, colour it or write its title is shown, not done. */
+export function visible(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
 }
 
 /** The error and its causes, without those that only repeat another's message. */

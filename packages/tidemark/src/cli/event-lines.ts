@@ -1,6 +1,7 @@
 import { type ErrorInfo, unreachable } from '../core/errors.ts'
 import type { JobEvent, JobMetrics, JobResult } from '../runtime/job/contract.ts'
 import { formatBytes, formatCount, formatDuration, formatNumberOf } from './format.ts'
+import { visible } from './error-report.ts'
 
 /** `detail`: only for those who asked for more. */
 export interface Line {
@@ -55,7 +56,7 @@ export function shortError(error: ErrorInfo): string {
   let root = error
   while (root.cause !== undefined) root = root.cause
   const why = root === error || error.message.includes(root.message) ? '' : `: ${firstLine(root.message)}`
-  return `${error.code ?? error.name}${where}: ${firstLine(error.message)}${why}`
+  return visible(`${error.code ?? error.name}${where}: ${firstLine(error.message)}${why}`)
 }
 
 function firstLine(text: string): string {
