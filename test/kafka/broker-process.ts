@@ -72,7 +72,7 @@ async function prepareBroker(
   await mkdir(join(directory, 'store'), { recursive: true })
   const isSecure = options.sasl === true || (options.tls ?? false) !== false
   const keys = (options.tls ?? false) === false ? null : await readKeys()
-  await writeFile(join(directory, 'log4j2.yaml'), LOGGING)
+  await writeFile(join(directory, 'log4j2.properties'), LOGGING)
   await writeFile(join(directory, 'server.properties'), await serverProperties(options, directory, ports, node))
   return new BrokerProcess({
     bootstrap: `127.0.0.1:${isSecure ? ports[1] : ports[0]}`,
@@ -135,7 +135,7 @@ export class BrokerProcess implements Broker {
       'java',
       ['-Xmx256m', '-XX:+UseSerialGC', '-Djava.awt.headless=true'].concat(
         jvmOptions,
-        [`-Dlog4j2.configurationFile=${join(directory, 'log4j2.yaml')}`, '-cp', kit.classPath],
+        [`-Dlog4j2.configurationFile=${join(directory, 'log4j2.properties')}`, '-cp', kit.classPath],
         ['KafkaTestTools', 'broker', String(owner), directory],
         formatArguments,
       ),

@@ -131,11 +131,10 @@ function isFree(port: number): Promise<boolean> {
 }
 
 /** What a broker says, on its standard output. */
-export const LOGGING = `Configuration:
-  Appenders:
-    Console:
-      name: STDOUT
-      PatternLayout: { pattern: "[%d] %p %m (%c)%n" }
-  Loggers:
-    Root: { level: INFO, AppenderRef: [ { ref: STDOUT } ] }
+export const LOGGING = `appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = [%d] %p %m (%c)%n
+rootLogger.level = INFO
+rootLogger.appenderRef.out.ref = out
 `

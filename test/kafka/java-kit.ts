@@ -7,7 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const KAFKA_VERSION = '4.3.1'
+/** Of Kafka; another one for a whole run of the tests: `KAFKA_VERSION=3.9.1 npx vitest run test/kafka`. */
+export const KAFKA_VERSION = process.env['KAFKA_VERSION'] ?? '4.3.1'
 const LOG4J_VERSION = '2.25.4'
 const ROOT = workspaceRoot()
 const CACHE = join(ROOT, 'node_modules/.cache/kafka', KAFKA_VERSION)

@@ -16,6 +16,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.utils.Exit;
 
 /** What the tests need of Kafka itself: a broker that does not outlive them, and Kafka's own consumer as the judge of what a topic holds. */
 public final class KafkaTestTools {
@@ -40,10 +41,32 @@ public final class KafkaTestTools {
     if (!Files.exists(directory.resolve("store/meta.properties"))) {
       var command = new ArrayList<>(List.of("format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", configuration));
       command.addAll(formatArguments);
-      int status = kafka.tools.StorageTool.execute(command.toArray(String[]::new), System.out);
+      int status = format(command.toArray(String[]::new));
       if (status != 0) System.exit(status);
     }
     kafka.Kafka.main(new String[] {configuration});
+  }
+
+  /** Old versions have only a main that exits. */
+  private static int format(String[] command) {
+    int[] status = {0};
+    Exit.setExitProcedure((code, message) -> {
+      status[0] = code;
+      throw new Ended();
+    });
+    try {
+      kafka.tools.StorageTool.main(command);
+    } catch (Ended end) {
+      // It has told its status.
+    } finally {
+      // That of the start of a process cannot be had back.
+      Exit.setExitProcedure((code, message) -> System.exit(code));
+    }
+    return status[0];
+  }
+
+  private static final class Ended extends RuntimeException {
+    private static final long serialVersionUID = 1;
   }
 
   private static void deleteTree(Path directory) {

@@ -26,9 +26,14 @@ export function compressionOf(number: number): Compression | undefined {
   return COMPRESSIONS[number]
 }
 
+/** Whether this Node has it. */
+export function isAvailable(compression: Compression): boolean {
+  return compression !== 'zstd' || zstd.zstdDecompressSync !== undefined
+}
+
 /** Fails where this Node cannot do it: asked before the first record. */
 export function checkCompression(compression: Compression): void {
-  if (compression !== 'zstd' || zstd.zstdDecompressSync !== undefined) return
+  if (isAvailable(compression)) return
   throw kafkaError(
     'UNSUPPORTED_COMPRESSION_TYPE',
     `records compressed with zstd need Node 22.15 or newer, and this is Node ${process.versions.node}. Update Node, or have the topic written with lz4, snappy or gzip`,

@@ -1,7 +1,7 @@
 import { isEncoder } from './record-encoder.ts'
 import { durationMs, TidemarkError } from 'tidemark/connector'
 import type { KafkaSinkOptions } from '../options.ts'
-import { checkCompression } from '../records/compression.ts'
+import { isAvailable } from '../records/compression.ts'
 import type { Compression } from '../records/contract.ts'
 
 const KIB = 1024
@@ -58,7 +58,15 @@ export function sinkSettings<T>(options: KafkaSinkOptions<T>): SinkSettings {
   if (!COMPRESSIONS.includes(compression)) {
     throw invalid(`compression is ${JSON.stringify(compression)}`, `Give one of ${COMPRESSIONS.join(', ')}.`)
   }
-  checkCompression(compression)
+  if (!isAvailable(compression)) {
+    throw new TidemarkError(
+      'UNSUPPORTED',
+      `compression is '${compression}', which Node ${process.versions.node} lacks`,
+      {
+        action: `Run the job with Node 22.15 or newer, or give 'lz4', 'snappy' or 'gzip'.`,
+      },
+    )
+  }
   const batchBytes = wholeBytes('batchBytes', options.batchBytes ?? 64 * KIB)
   return {
     delivery,

@@ -57,7 +57,12 @@ export function topicDeleted(topic: string, isMadeAgain: boolean): TidemarkError
 export function unreadable(place: string, error: unknown): TidemarkError {
   const reason = error instanceof Error ? error.message : String(error)
   if (isKafkaError(error) && error.code === 'UNSUPPORTED_COMPRESSION_TYPE') {
-    return new TidemarkError('UNSUPPORTED', `${place}: ${reason}`, { context: { position: place }, cause: error })
+    return new TidemarkError('UNSUPPORTED', `${place}: ${reason}`, {
+      action:
+        'Run the job with Node 22.15 or newer, or have the topic written with another compression (compression.type).',
+      context: { position: place },
+      cause: error,
+    })
   }
   return new TidemarkError('CORRUPT_DATA', `${place}: ${reason}`, {
     action:
