@@ -31,6 +31,8 @@ export class KeyTable implements IndexedSlots {
   end = 0
   /** How often a key has lost its slot or got another. */
   moves = 0
+  /** So that no compiler leaves out what only touches. */
+  touched = 0
   private readonly columns: (StateColumn | null)[]
   private readonly identities = new StateColumn()
   private readonly index = new KeyIndex(this)
@@ -59,19 +61,30 @@ export class KeyTable implements IndexedSlots {
   }
 
   /**
-   * `find` for the first `count` keys (-1 for what is no key), the slots into `slots`, in passes over all of them: none waits for another, so the processor fetches what they need at the same time. The last pass fetches the states.
+   * `find` for the first `count` keys (-1 for what is no key), the slots into `slots`, in passes over all of them: none waits for another, so the processor fetches what they need at the same time. The second pass only fetches texts to be compared, the last
+   * the states.
    */
   findAll(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): void {
     const { pairs } = this.index
     for (let index = 0; index < count; index++) slots[index] = pairs[firstPair(hashes[index]!, pairs)]! - 1
+    let touched = 0
+    for (let index = 0; index < count; index++) {
+      const slot = slots[index]!
+      if (typeof keys[index] !== 'string' || slot < 0) continue
+      const identity = this.identities.get(slot)
+      if (typeof identity === 'string') touched += identity.length
+    }
+    this.touched = touched
     for (let index = 0; index < count; index++) {
       const key = keys[index]!
       const slot = slots[index]!
       if (typeof key === 'number') {
         if (slot < 0 || !this.identities.holdsNumber(slot, key)) slots[index] = this.findNumber(key, hashes[index]!)
+      } else if (typeof key === 'string') {
+        if (slot < 0 || key.charCodeAt(0) === 0 || this.identities.get(slot) !== key)
+          slots[index] = this.find(mapKeyOf(key), hashes[index]!)
       } else if (isKey(key)) {
-        const identity = mapKeyOf(key)
-        if (slot < 0 || this.identities.get(slot) !== identity) slots[index] = this.find(identity, hashes[index]!)
+        slots[index] = this.find(mapKeyOf(key), hashes[index]!)
       } else {
         slots[index] = -1
       }
