@@ -174,6 +174,7 @@ describe('help', () => {
     [['run', 'a.ts', '--nonsense', '-h'], { kind: 'help', topic: 'run' }],
     [['help', 'run'], { kind: 'help', topic: 'run' }],
     [['help', 'build'], { kind: 'help', topic: 'build' }],
+    [['help', 'kafka', 'transactions'], { kind: 'kafka', argv: ['--help'] }],
     [['build', 'a.ts', '-h'], { kind: 'help', topic: 'build' }],
     [['--version'], { kind: 'version' }],
   ])('is given for %j', (argv, expected) => {

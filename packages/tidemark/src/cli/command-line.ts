@@ -53,6 +53,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
     case '-h':
       return { kind: 'help', topic: 'all' }
     case 'help':
+      if (rest[0] === 'kafka') return { kind: 'kafka', argv: ['--help'] }
       return { kind: 'help', topic: rest[0] === 'run' || rest[0] === 'build' ? rest[0] : 'all' }
     case '--version':
     case '-V':
