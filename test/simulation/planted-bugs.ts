@@ -214,10 +214,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replacement: '',
   },
   {
-    name: 'dead letters of a source that wait for their sink do not count when a barrier comes',
-    file: 'runtime/operator/chain.ts',
-    text: '    if (this.hasWork) return false\n',
-    replacement: '    if (this.operator.isBusy === true) return false\n',
+    name: 'the transactions of dead letters of a source are not in the checkpoint',
+    file: 'runtime/task/task.ts',
+    text: 'operator.snapshot?.(checkpoint) ?? {}',
+    replacement: "(id.endsWith('.dead-letters') ? undefined : operator.snapshot?.(checkpoint)) ?? {}",
+    jobs: ['bad-records'],
+  },
+  {
+    name: 'the last record or dead letter of a source before a checkpoint comes again after a restore',
+    file: 'runtime/task/open-task.ts',
+    text: 'reader.addSplits(splits as Split[])',
+    replacement:
+      'reader.addSplits((splits as { next: number }[]).map((split) => ({ ...split, next: Math.max(0, split.next - 1) })) as never)',
     jobs: ['bad-records'],
   },
   {

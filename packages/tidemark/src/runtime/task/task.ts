@@ -1,44 +1,14 @@
-import { ALIGNED_CHECKPOINT, type CheckpointBarrier, END_OF_PARTITION } from '../../core/element.ts'
-import type { Clock } from '../../core/clock.ts'
+import { type CheckpointBarrier, END_OF_PARTITION } from '../../core/element.ts'
 import { toErrorInfo } from '../../core/errors.ts'
-import type { Attempt, CheckpointId, TaskId } from '../../core/ids.ts'
+import type { CheckpointId } from '../../core/ids.ts'
 import type { PreparedCommittable, TaskSnapshot } from '../../core/manifest.ts'
-import type { TaskCheckpointStorage } from '../checkpoint/contract.ts'
 import type { AbortReason, AlignmentMetrics, CheckpointListener } from '../input/contract.ts'
 import type { Chain } from '../operator/chain.ts'
-import type { FromTaskHost } from '../worker/protocol.ts'
 import { type SnapshotPart, SnapshotWriter } from './snapshot-writer.ts'
+import type { TaskEnvironment, TaskMessage, TaskPhase } from './task-contract.ts'
 import { TaskSnapshots } from './task-snapshots.ts'
 import { SourceTaskInput } from './source-task-input.ts'
 import type { TaskInput } from './task-input.ts'
-
-/**
- * `waiting` for the start message · `running` · `finishing`: the input has ended, operators emit their last · `data-finished`: serves barriers until released ·
- * `ending`: last events leave · `closing` → `closed`.
- */
-export type TaskPhase = 'waiting' | 'running' | 'finishing' | 'data-finished' | 'ending' | 'closing' | 'closed'
-
-/** Messages that a task handles between two records, in order. */
-export type TaskMessage =
-  | { readonly kind: 'trigger'; readonly barrier: CheckpointBarrier }
-  | { readonly kind: 'complete' | 'committed' | 'aborted'; readonly checkpoint: CheckpointId }
-  | { readonly kind: 'assign-splits'; readonly splits: Parameters<SourceTaskInput['assign']>[0] }
-  | { readonly kind: 'no-more-splits' }
-  | { readonly kind: 'release' }
-
-export interface TaskEnvironment {
-  readonly task: TaskId
-  readonly vertex: string
-  readonly subtask: number
-  readonly attempt: Attempt
-  readonly clock: Clock
-  readonly storage: TaskCheckpointStorage
-  readonly batchSize: number
-  /** Tells the job master. */
-  readonly send: (message: FromTaskHost) => void
-  /** Asks for another call of `step`. */
-  readonly wake: () => void
-}
 
 interface Control {
   readonly barrier: CheckpointBarrier | null
@@ -418,18 +388,4 @@ export class Task implements CheckpointListener {
 async function closeNode({ operator, keyedState }: Chain['nodes'][number]): Promise<void> {
   keyedState?.close()
   await operator.close?.()
-}
-
-/** The barrier that a trigger message asks for. */
-export function barrierOf(message: {
-  checkpoint: CheckpointId
-  timestamp: number
-  options?: CheckpointBarrier['options']
-}): CheckpointBarrier {
-  return {
-    kind: 'barrier',
-    checkpoint: message.checkpoint,
-    timestamp: message.timestamp,
-    options: message.options ?? ALIGNED_CHECKPOINT,
-  }
 }

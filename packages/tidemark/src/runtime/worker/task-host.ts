@@ -11,7 +11,8 @@ import { type ExecutionGraph, type VertexEdge } from '../deploy/execution-graph.
 import { channelId } from '../deploy/placement.ts'
 import { openTask, type TaskHostServices } from '../task/open-task.ts'
 import { ResourcePool } from '../task/resource-pool.ts'
-import { barrierOf, type Task, type TaskMessage } from '../task/task.ts'
+import { barrierOf, type TaskMessage } from '../task/task-contract.ts'
+import type { Task } from '../task/task.ts'
 import { type FromTaskHost, isEndOfTask, type TaskDeployment, type ToTaskHost } from './protocol.ts'
 import { Scheduler } from './scheduler.ts'
 

@@ -7,9 +7,16 @@ import type {
   CoordinatorOptions,
 } from '../../runtime/checkpoint/coordinator-contract.ts'
 import { snapshotOf, type UntimedEvent } from './coordinator-driver.ts'
-import { type Fate, isSafelyFinished, type ModelCheckpoint, retainedOf } from './model-checkpoint.ts'
-
-type Stage = 'running' | 'data-finished' | 'released' | 'gone'
+import {
+  durableOf,
+  type Fate,
+  isSafelyFinished,
+  type ModelCheckpoint,
+  overtakesBarrier,
+  retainedOf,
+  type Stage,
+  triggeredCheckpoint,
+} from './model-checkpoint.ts'
 
 const METRICS = { startDelayMs: 0, alignmentMs: 0, syncMs: 0, asyncMs: 0, bytes: 0 }
 
@@ -83,9 +90,7 @@ export class CoordinatorModel {
   private start(): void {
     if (this.attempt !== null) return
     this.settleWrite('written')
-    const durable = [...this.checkpoints].filter(([, { fate, purpose, isRetired }]) => {
-      return purpose === 'checkpoint' && !isRetired && (fate === 'complete' || fate === 'unknown')
-    })
+    const durable = durableOf(this.checkpoints)
     const newest = durable.at(-1)?.[1]
     // Whether an unknown one exists shows when storage is read again: here it always does.
     for (const [, checkpoint] of durable) checkpoint.fate = 'complete'
@@ -325,11 +330,7 @@ export class CoordinatorModel {
     const roots = living.filter(({ upstream }) => !upstream.some((other) => names.has(other))).map(({ task }) => task)
     const isSame = tasks.length === roots.length && tasks.every((task) => roots.includes(task))
     assert(isSame, `barriers start at ${roots.join()}, not at ${tasks.join()}`)
-    for (const older of this.checkpoints.values()) {
-      const isOvertaken = (task: TaskId) =>
-        older.participants.has(task) && !older.roots.has(task) && !older.acknowledged.has(task)
-      assert(older.fate !== 'pending' || !tasks.some(isOvertaken), 'a trigger does not overtake an older barrier')
-    }
+    assert(!overtakesBarrier(this.checkpoints, tasks), 'a trigger does not overtake an older barrier')
     const isAsked = [...this.openRequests.values()].includes(purpose)
     const isAtEnd = living.every(({ task }) => this.stages.get(task) === 'data-finished')
     if (purpose === 'savepoint') assert(isAsked, 'savepoints are asked for')
@@ -340,18 +341,8 @@ export class CoordinatorModel {
     const pending = [...this.checkpoints.values()].filter(({ fate }) => fate === 'pending' || fate === 'writing').length
     // Forced ones are always asked for; only they may exceed the limit.
     if (!isAsked) assert(pending < this.options.maxConcurrent, 'no more are pending than allowed')
-    this.checkpoints.set(checkpoint, {
-      purpose,
-      attempt: this.attempt,
-      participants: names,
-      roots: new Set(tasks),
-      acknowledged: new Set(),
-      finished: new Set(this.tasks.map(({ task }) => task).filter((task) => !names.has(task))),
-      fate: 'pending',
-      isConfirmed: false,
-      isDiscarded: false,
-      isRetired: false,
-    })
+    const finished = this.tasks.map(({ task }) => task).filter((task) => !names.has(task))
+    this.checkpoints.set(checkpoint, triggeredCheckpoint(purpose, this.attempt, names, tasks, finished))
   }
 
   private onWrite({ checkpoint, snapshots, isFinal }: Extract<CoordinatorAction, { kind: 'write-manifest' }>): void {
