@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type AnsweringBroker, answeringBroker, firstAnswer } from '../testing/answering-broker.ts'
+import { type AnsweringBroker, answeringBroker, firstAnswer } from '../../../../test/kafka/answering-broker.ts'
 import type { ClientSettings, KafkaClient, TlsSettings } from './contract.ts'
 import { openKafkaClient } from './kafka-client.ts'
 import { isKafkaError } from './kafka-error.ts'

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createSecureServer, type TlsOptions } from 'node:tls'
-import { WireWriter } from '../client/protocol/wire.ts'
+import { WireWriter } from '../../packages/kafka/src/client/protocol/wire.ts'
 
 /** Requests by their keys, each with one version that clients of ours know. */
 const VERSIONS = { 0: 11, 1: 15, 2: 7, 3: 12, 8: 8, 9: 8, 10: 4, 19: 7, 22: 4, 24: 3, 26: 4, 65: 0, 66: 1 }
