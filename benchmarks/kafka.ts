@@ -113,6 +113,20 @@ try {
   })
   const streams = new JavaPeer('kafka-streams', 'bench.StreamsPeer')
   const flink = new JavaPeer('flink-kafka', 'bench.KafkaPeer')
+  const kafkaStreams = (name: string, commitIntervalMs: string): Subject => ({
+    name: `Kafka Streams exactly_once_v2, 2 threads, ${name}`,
+    async run() {
+      const own = [
+        '--application',
+        `count-${++topics}`,
+        '--records',
+        `${records}`,
+        '--commit-interval',
+        commitIntervalMs,
+      ]
+      return streams.run(records, '--state', ...(await between()), ...own)
+    },
+  })
   const between = async () => ['--bootstrap', broker.bootstrap, '--input', 'input', '--output', await newTopic()]
   await compare({
     title: `counting ${records / 1e6} M records by ${keys} keys, Kafka to Kafka, exactly once`,
@@ -120,15 +134,7 @@ try {
     subjects: [
       tidemark('tidemark p=2', 'kafka-count', 2, async () => ['--input', 'input', '--output', await newTopic()]),
       ...(streams.isReady()
-        ? [
-            {
-              name: 'Kafka Streams exactly_once_v2, 2 threads',
-              run: async () => {
-                const own = ['--application', `count-${++topics}`, '--records', `${records}`]
-                return streams.run(records, '--state', ...(await between()), ...own)
-              },
-            },
-          ]
+        ? [kafkaStreams('a commit each second', '1000'), kafkaStreams('a commit each 100 ms, its default', '100')]
         : []),
       ...(flink.isReady()
         ? [

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,14 +29,14 @@ export class JavaPeer {
   /** Builds it when it is not built yet; false, said loudly, where Maven and Java 17 are missing. */
   isReady(): boolean {
     if (process.argv.includes(`--no-${this.name}`)) return false
-    if (existsSync(join(this.folder, 'lib')) && existsSync(this.jar)) return true
+    const project = join(ROOT, 'benchmarks/peers', this.name)
+    if (existsSync(join(this.folder, 'lib')) && existsSync(this.jar) && isNewerThan(this.jar, project)) return true
     const goals = [
       'package',
       'dependency:copy-dependencies',
       '-DincludeScope=runtime',
       `-DoutputDirectory=${this.folder}/lib`,
     ]
-    const project = join(ROOT, 'benchmarks/peers', this.name)
     const { status } = spawnSync('mvn', ['-q', '-B', '-f', project, ...goals], { stdio: 'inherit' })
     if (status !== 0) console.log(`Without the peer ${this.name}: it needs Maven and Java 17.`)
     return status === 0
@@ -67,4 +67,12 @@ export class JavaPeer {
   private get jar(): string {
     return join(this.folder, `target/${this.name}-peer-1.jar`)
   }
+}
+
+/** Whether it was made after all that it is made of. */
+function isNewerThan(made: string, folder: string): boolean {
+  const { mtimeMs } = statSync(made)
+  const entries = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const files = entries.map((entry) => statSync(join(folder, entry))).filter((entry) => entry.isFile())
+  return files.every((file) => file.mtimeMs <= mtimeMs)
 }

@@ -11,7 +11,26 @@ function frameOf(correlation: number, body: Uint8Array): Buffer {
   return Buffer.concat([head, body])
 }
 
-describe('answers', () => {
+type Receive = (reader: FrameReader, bytes: Buffer) => void
+
+/** The two ways in which bytes come in: in the socket's chunks, or read to where the reader wants them, in as many pieces as there is room. */
+const WAYS: readonly (readonly [string, Receive])[] = [
+  ['in chunks', (reader, bytes) => reader.take(bytes)],
+  [
+    'into room',
+    (reader, bytes) => {
+      for (let at = 0; at < bytes.length;) {
+        const room = reader.room()
+        const read = bytes.copy(room, 0, at)
+        expect(read).toBeGreaterThan(0)
+        reader.taken(read)
+        at += read
+      }
+    },
+  ],
+]
+
+describe.each(WAYS)('answers that come %s', (_name, receive) => {
   test('are the same, however the network cuts them', () => {
     const bodies = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 8 })
     fc.assert(
@@ -23,10 +42,10 @@ describe('answers', () => {
         )
         let rest = Buffer.concat(sent.map((body, index) => frameOf(index, body)))
         for (const cut of cuts) {
-          reader.take(rest.subarray(0, cut))
+          receive(reader, rest.subarray(0, cut))
           rest = rest.subarray(cut)
         }
-        reader.take(rest)
+        receive(reader, rest)
         expect(received.map((frame) => frame.readInt32BE())).toEqual(sent.map((_, index) => index))
         expect(received.map((frame) => [...frame.subarray(4)])).toEqual(sent.map((body) => [...body]))
       }),
@@ -42,10 +61,14 @@ describe('answers', () => {
     )
     for (const value of [1, 2, 3]) {
       const frame = frameOf(value, Buffer.alloc(100, value))
-      reader.take(frame.subarray(0, 50))
-      reader.take(frame.subarray(50))
+      receive(reader, frame.subarray(0, 50))
+      receive(reader, frame.subarray(50))
     }
-    expect(received.map((frame) => frame.at(-1))).toEqual([1, 2, 3])
+    for (const value of [4, 5, 6]) receive(reader, frameOf(value, Buffer.alloc(100, value)))
+    receive(reader, Buffer.concat([7, 8, 9].map((value) => frameOf(value, Buffer.alloc(40_000, value)))))
+    const expected = Array.from({ length: 9 }, (_, index) => index + 1)
+    expect(received.map((frame) => frame.at(-1))).toEqual(expected)
+    expect(received.map((frame) => frame.at(4))).toEqual(expected)
   })
 
   test('to nothing that was asked are no answers, as soon as that can be seen', () => {
@@ -53,7 +76,7 @@ describe('answers', () => {
       (correlation) => (correlation === 1 ? MANY : null),
       () => expect.fail('there is no answer'),
     )
-    expect(() => reader.take(Buffer.from('HTTP/1.1'))).toThrow('that was not sent')
+    expect(() => receive(reader, Buffer.from('HTTP/1.1'))).toThrow('that was not sent')
   })
 
   test('of less than their head are none', () => {
@@ -61,8 +84,8 @@ describe('answers', () => {
       () => MANY,
       () => expect.fail('there is no answer'),
     )
-    expect(() => reader.take(Buffer.from([0, 0, 0, 3, 0, 0, 0, 1]))).toThrow('an answer of 3 bytes')
-    expect(() => reader.take(Buffer.from([255, 255, 255, 255, 0, 0, 0, 1]))).toThrow('an answer of -1 bytes')
+    expect(() => receive(reader, Buffer.from([0, 0, 0, 3, 0, 0, 0, 1]))).toThrow('an answer of 3 bytes')
+    expect(() => receive(reader, Buffer.from([255, 255, 255, 255, 0, 0, 0, 1]))).toThrow('an answer of -1 bytes')
   })
 
   test('of more than they may have are none, before memory is set aside', () => {
@@ -70,7 +93,7 @@ describe('answers', () => {
       () => 100,
       () => expect.fail('there is no answer'),
     )
-    expect(() => reader.take(Buffer.from([0, 0, 0, 101, 0, 0, 0, 1]))).toThrow('an answer of 101 bytes, where 100')
+    expect(() => receive(reader, Buffer.from([0, 0, 0, 101, 0, 0, 0, 1]))).toThrow('an answer of 101 bytes, where 100')
   })
 
   test('that say they are long do not take their memory before they come, and are whole when they do', () => {
@@ -91,7 +114,7 @@ describe('answers', () => {
     expect(claims).toHaveLength(8)
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 28)
     const long = frameOf(1, Buffer.alloc(40_000_000, 'tide'))
-    for (let at = 0; at < long.length; at += 65_536) reader.take(long.subarray(at, at + 65_536))
+    for (let at = 0; at < long.length; at += 65_536) receive(reader, long.subarray(at, at + 65_536))
     expect(received).toHaveLength(1)
     expect(received[0]!.equals(long.subarray(4))).toBe(true)
   })

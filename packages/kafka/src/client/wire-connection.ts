@@ -134,37 +134,48 @@ export class WireConnection {
       if (this.reason !== null) return reject(this.reason)
       this.rejectOpening = reject
       const fail = (error: Error) => this.end(connectionFailure(error, this.address))
-      const socket = this.openSocket()
+      const frames = new FrameReader(
+        (correlation) => (this.waiting[0]?.correlation === correlation ? this.waiting[0].mostBytes : null),
+        (frame) => this.waiting.shift()?.onAnswer(frame),
+      )
+      const socket = this.openSocket(frames)
       this.socket = socket
       // Before a connection stands, and also after it has ended: without anybody to hear them, errors would end the process.
       socket.on('error', fail)
       socket.on('close', () => fail(new Error('the connection was closed')))
       socket.once(this.settings.secureContext === null ? 'connect' : 'secureConnect', () => {
         this.rejectOpening = null
-        const frames = new FrameReader(
-          (correlation) => (this.waiting[0]?.correlation === correlation ? this.waiting[0].mostBytes : null),
-          (frame) => this.waiting.shift()?.onAnswer(frame),
-        )
         // Brokers that hang up take nothing more. An error that is on its way is told first.
         socket.once('end', () => socket.destroy())
-        socket.on('data', (chunk: Buffer) => {
-          if (this.reason !== null) return
-          try {
-            frames.take(chunk)
-          } catch (error) {
-            this.end(this.unreadable('requests', error))
-          }
-        })
+        if (this.settings.secureContext !== null) {
+          socket.on('data', (chunk: Buffer) => this.receive(() => frames.take(chunk)))
+        }
         resolve()
       })
     })
   }
 
-  private openSocket(): Socket {
+  private receive(read: () => void): void {
+    if (this.reason !== null) return
+    try {
+      read()
+    } catch (error) {
+      this.end(this.unreadable('requests', error))
+    }
+  }
+
+  private openSocket(frames: FrameReader): Socket {
     const { host, port } = this
     const { secureContext, tls } = this.settings
     const options = { host, port, noDelay: true, keepAlive: true }
-    if (secureContext === null) return connectPlain(options)
+    if (secureContext === null) {
+      // Bytes are read to where they belong, as many at once as are there: a tenth of the CPU that reading a topic takes. TLS knows no such thing.
+      const callback = (bytes: number): boolean => {
+        this.receive(() => frames.taken(bytes))
+        return true
+      }
+      return connectPlain({ ...options, onread: { buffer: () => frames.room(), callback } })
+    }
     // Names are told to the broker, addresses must not be (RFC 6066).
     const servername = tls?.serverName ?? (isIP(host) === 0 ? host : null)
     // Certificates are checked: said, so that no variable of the environment switches it off.
