@@ -25,9 +25,9 @@ export interface TidemarkRun {
 }
 
 /** Runs a job file as users do; the time is that from the first record to the last where the job file holds a stopwatch (stopwatch.ts), else that of the whole process. */
-export async function runTidemark(options: TidemarkRun): Promise<RunResult> {
+export async function runTidemark(options: TidemarkRun): Promise<RunResult & { readonly checkpoints: number }> {
   const { job, parallelism, workers, checkpointInterval, counted, jobArguments = [], env = {} } = options
-  const checkpoints = await mkdtemp(join(tmpdir(), 'bench-checkpoints-'))
+  const directory = await mkdtemp(join(tmpdir(), 'bench-checkpoints-'))
   const times = await mkdtemp(join(tmpdir(), 'bench-times-'))
   try {
     const own = [
@@ -45,7 +45,7 @@ export async function runTidemark(options: TidemarkRun): Promise<RunResult> {
       job,
       ...own,
       '--checkpoint-dir',
-      checkpoints,
+      directory,
       '--json',
       '--',
       ...jobArguments,
@@ -53,11 +53,12 @@ export async function runTidemark(options: TidemarkRun): Promise<RunResult> {
     const measured = await measure({ argv, env: { ...env, STOPWATCH_DIRECTORY: times } })
     const actual = countedBy(measured.stdout)
     if (actual !== counted) throw new Error(`${job} counted ${actual} records, not ${counted}`)
+    const checkpoints = measured.stdout.split('"kind":"checkpoint-completed"').length - 1
     const seconds = await secondsBetweenRecords(times)
-    if (seconds === null) return { ...measured, seconds: measured.wallSeconds }
-    return { ...measured, seconds, processSeconds: measured.wallSeconds }
+    if (seconds === null) return { ...measured, seconds: measured.wallSeconds, checkpoints }
+    return { ...measured, seconds, processSeconds: measured.wallSeconds, checkpoints }
   } finally {
-    await rm(checkpoints, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true })
     await rm(times, { recursive: true, force: true })
   }
 }
