@@ -308,6 +308,14 @@ const expectSame = (site: Site, model: Model, message: string): void => {
   }
 }
 
+/** The first page that changes is the last one that either of them waits for. */
+const TWO_SNAPSHOTS = [
+  { kind: 'change' as const, from: 0, count: 100, change: { kind: 'count' as const, by: 1 } },
+  { kind: 'start' as const },
+  { kind: 'start' as const },
+  { kind: 'change' as const, from: 0, count: 100, change: { kind: 'clear-all' as const } },
+]
+
 describe('the keyed state backend in memory', () => {
   it('behaves as a plain map, and each snapshot holds exactly the state of its moment, whatever happens meanwhile', () => {
     fc.assert(
@@ -338,7 +346,7 @@ describe('the keyed state backend in memory', () => {
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 150, examples: [[1, TWO_SNAPSHOTS, 700]] },
     )
   })
 

@@ -46,7 +46,7 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
    * Those that still have to be asked before a page changes: with records of random keys for a few milliseconds only, where writing takes hundreds. (To ask costs each record two places in memory: measured as
    * CPU per record by benchmarks/checkpoint-cost.ts.)
    */
-  private readonly unfixed: HeapSnapshot[] = []
+  private unfixed: readonly HeapSnapshot[] = []
   private key: Key | undefined
   private hash = 0
   private slot = -1
@@ -154,15 +154,16 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       this.groups.slice(),
       { operator: this.operator, schemas: this.schemas, firstGroup: this.firstGroup },
       {
-        onFixed: () => remove(snapshot, this.unfixed),
+        onFixed: () => this.onFixed(snapshot),
         onRelease: () => {
-          remove(snapshot, this.unfixed)
-          remove(snapshot, this.writing)
+          this.onFixed(snapshot)
+          const at = this.writing.indexOf(snapshot)
+          if (at >= 0) this.writing.splice(at, 1)
         },
       },
     )
     this.writing.push(snapshot)
-    if (this.groups.some((group) => group !== null)) this.unfixed.push(snapshot)
+    if (this.groups.some((group) => group !== null)) this.unfixed = [...this.unfixed, snapshot]
     return snapshot
   }
 
@@ -254,6 +255,11 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     throw this.foreignKey(key)
   }
 
+  /** A new list: this may be told while the old one is gone through, and the next one in it would be passed over. */
+  private onFixed(snapshot: HeapSnapshot): void {
+    this.unfixed = this.unfixed.filter((other) => other !== snapshot)
+  }
+
   private withoutKey(): TidemarkError {
     return new TidemarkError('STATE_ACCESS', `keyed state of ${this.operator} was used while there is no key`, {
       action: 'Use keyed state only while a record is processed.',
@@ -280,9 +286,4 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       },
     )
   }
-}
-
-function remove(snapshot: HeapSnapshot, from: HeapSnapshot[]): void {
-  const at = from.indexOf(snapshot)
-  if (at >= 0) from.splice(at, 1)
 }
