@@ -35,7 +35,7 @@ describeWithBroker('a cluster of three brokers that lose and get back their plac
   }, TIMEOUT_MS)
 
   test(
-    'job and transactions go on exactly, without a restart, while each of them is killed in turn and leads again after its return',
+    'job and transactions go on exactly, without a restart, while one of them after the other is killed and leads again after its return',
     async () => {
       const [words, counts, others] = [
         await newTopic(client, 'words', PARTITIONS),
@@ -49,10 +49,10 @@ describeWithBroker('a cluster of three brokers that lose and get back their plac
       await inOrder()
       const job = startCounting(cluster, words, counts, await jobs.folder())
       const feeder = await Feeder.start(cluster, words)
-      // The coordinator of all transactions first.
+      // The coordinator of all transactions, then one that is only a leader.
       const [coordination] = await cluster.partitions(COORDINATION)
       let written = 0
-      for (const victim of coordination!.replicas) {
+      for (const victim of coordination!.replicas.slice(0, 2)) {
         await job.completed(2)
         const prefix = uniqueName('others')
         const begin = (name: string, epoch: number, committables: readonly Committable[] = []) =>
