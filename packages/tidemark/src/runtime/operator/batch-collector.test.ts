@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { recordBatch } from '../../core/element.ts'
 import { BatchCollector, EMIT_LIMIT } from './batch-collector.ts'
 
 describe('a collector', () => {
@@ -38,5 +39,11 @@ describe('a collector', () => {
     expect(collector.take().timestamps).toEqual([Number.NaN, 5])
     collector.emit('c', Number.NaN, 0)
     expect(collector.take().timestamps).toBeNull()
+  })
+
+  it('hands a batch on without the hashes of its keys: they are of the edge that it came by', () => {
+    const collector = new BatchCollector('shop', 10, true)
+    collector.emitBatch({ ...recordBatch(['a']), keyHashes: [1] })
+    expect(collector.take()).toEqual(recordBatch(['a']))
   })
 })
