@@ -190,7 +190,7 @@ describe('rings and doorbells between two workers', () => {
           if (random(5) === 0) return { kind: 'watermark', timestamp: next }
           const values = []
           for (let count = Math.min(records - next, 1 + random(random(50) === 0 ? 5000 : 300)); count > 0; count--) values.push({ key: 'k' + (next % 1000), value: next++ })
-          return { kind: 'records', values, timestamps: null, origins: null, origin: null }
+          return { kind: 'records', values, timestamps: null, origins: null, origin: null, keyHashes: null }
         }
         const produce = () => {
           for (;;) {
