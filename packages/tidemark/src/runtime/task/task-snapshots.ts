@@ -12,7 +12,7 @@ interface Underway {
 export class TaskSnapshots {
   private underway: readonly Underway[] = []
   private readonly releasing = new Set<Promise<void>>()
-  /** Of the last snapshot, for the next one: to let a buffer grow anew cost a tenth of a snapshot of a million numbers, in fresh memory. */
+  /** Of the last snapshot, for the next one: what grows anew is fresh memory, which has to be cleared and faulted in. */
   private spare: ByteBuffer | null = null
 
   get isEmpty(): boolean {
