@@ -16,18 +16,13 @@ const CONCURRENT_FENCES = 32
  */
 export async function fencePredecessor(options: AbortOptions, held: ReadonlySet<string>): Promise<void> {
   const { client, clock, patienceMs, transactionTimeoutMs } = options
-  await retrying(
-    clock,
-    patienceMs,
-    () => true,
-    async () => {
-      const ids = await idsOfPredecessor(client, options, held)
-      for (let from = 0; from < ids.length; from += CONCURRENT_FENCES) {
-        const some = ids.slice(from, from + CONCURRENT_FENCES)
-        await Promise.all(some.map((id) => fence(client, id, transactionTimeoutMs)))
-      }
-    },
-  )
+  const patiently = <R>(ask: () => Promise<R>) => retrying(clock, patienceMs, () => true, ask)
+  const ids = await patiently(() => idsOfPredecessor(client, options, held))
+  for (let from = 0; from < ids.length; from += CONCURRENT_FENCES) {
+    const some = ids.slice(from, from + CONCURRENT_FENCES)
+    // Each is asked again alone: among many some fail, and all of them anew would hardly ever succeed together.
+    await Promise.all(some.map((id) => patiently(() => fence(client, id, transactionTimeoutMs))))
+  }
 }
 
 async function idsOfPredecessor(
