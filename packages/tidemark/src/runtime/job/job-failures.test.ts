@@ -56,21 +56,6 @@ describe('a job whose function throws', () => {
     expect(master.status).toBe('failed')
   })
 
-  it('is told what to do instead where it returns a promise', async () => {
-    const bench = new JobBench()
-    const { sink } = watchedSink<number>()
-    const asynchronous = (async (number: number) => number) as unknown as (number: number) => number
-    const job = defineJob('asynchronous', (build) => {
-      build
-        .source('numbers', pushSource<number>(pushed(1)))
-        .map(asynchronous)
-        .to('out', sink)
-    })
-    const error = await failureOf(bench.drive(bench.start(job, { restartStrategy: 'none' }).result))
-    expect(error).toMatchObject({ code: 'USER_FUNCTION', context: { operator: 'map-1', value: '1' } })
-    expect(error.action).toMatch(/^Return the value itself\./)
-  })
-
   it('keeps its newest checkpoint, from which the mended job goes on', async () => {
     const bench = new JobBench()
     const log = pushed(1, 2)
@@ -311,17 +296,20 @@ describe('misuse of the engine', () => {
     })
   })
 
-  it('a promise that map returns fails the job', async () => {
+  it.each(['fail', 'skip'] as const)('a promise that map returns ends the job (onError %s)', async (onError) => {
     const bench = new JobBench()
     const { sink } = watchedSink<number>()
     const job = defineJob('waiting', (builder) => {
       builder
         .source('numbers', pushSource<number>(pushed(1)))
-        .map((number) => Promise.resolve(number) as unknown as number)
+        .map((number) => Promise.resolve(number) as unknown as number, { onError })
         .to('out', sink)
     })
-    const error = await failureOf(bench.drive(bench.start(job, { restartStrategy: 'none' }).result))
-    expect(error.message).toMatch(/returned a promise/)
+    const error = await failureOf(bench.drive(bench.start(job).result))
+    expect(error).toMatchObject({ code: 'INVALID_JOB', context: { operator: 'map-1', position: 'record 0 pushed' } })
+    expect(error.message).toMatch(/map-1 returned a promise/)
+    expect(error.action).toMatch(/^Return the value itself\./)
+    expect(bench.all('started')).toHaveLength(1)
   })
 })
 

@@ -96,7 +96,8 @@ export function isPromiseLike(value: unknown): boolean {
 
 export function refusePromise(context: OperatorContext): never {
   throw new TidemarkError(
-    'USER_FUNCTION',
+    // No matter of one record, which a policy could pass over.
+    'INVALID_JOB',
     `the function of ${context.operator} returned a promise, but this step is synchronous`,
     {
       action:
