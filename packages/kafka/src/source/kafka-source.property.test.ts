@@ -49,10 +49,10 @@ function randomCluster(random: SeededRandom): MemoryCluster {
   return cluster
 }
 
-/** Leaders move and requests fail, in waves, so that the source gets on in the end. */
+/** Leaders move and requests fail, in waves of fewer requests than a start tries again before it gives up. */
 function makeTrouble(cluster: MemoryCluster, random: SeededRandom): void {
   cluster.faults = ({ operation, number, arguments: args }: Call): Fault | null => {
-    if (number % 40 > 15) return null
+    if (number % 20 > 7) return null
     if (random.chance(0.1)) moveLeader(cluster, random)
     if (random.chance(0.05)) return { kind: 'lost-request' }
     if (random.chance(0.05)) return { kind: 'lost-response' }
