@@ -2,7 +2,7 @@ import type { ChannelWriter } from '../../core/channel.ts'
 import type { RecordBatch, StreamElement, StreamEvent } from '../../core/element.ts'
 import type { Key } from '../../core/key.ts'
 import { signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
-import { roomForRecords } from './record-room.ts'
+import { roomForRecords, roomForTimestamps } from './record-room.ts'
 
 /** To which channel a record goes: by itself, or by its key. */
 export type Route = ((record: unknown) => number) | KeyRoute
@@ -154,13 +154,14 @@ class OpenBatch {
   }
 
   take(): RecordBatch {
-    const { values, keyHashes, count } = this
+    const { values, timestamps, keyHashes, count } = this
     if (values.length !== count) values.length = count
+    if (timestamps !== null && timestamps.length !== count) timestamps.length = count
     if (keyHashes !== null && keyHashes.length !== count) keyHashes.length = count
     const batch: RecordBatch = {
       kind: 'records',
       values,
-      timestamps: this.timestamps,
+      timestamps,
       origins: null,
       origin: null,
       keyHashes,
@@ -173,7 +174,7 @@ class OpenBatch {
   }
 
   private addTimestamp(timestamp: number): void {
-    this.timestamps ??= Array.from({ length: this.count }, () => Number.NaN)
-    this.timestamps.push(timestamp)
+    this.timestamps ??= roomForTimestamps(this.values.length, this.count)
+    this.timestamps[this.count] = timestamp
   }
 }

@@ -8,3 +8,13 @@ export function roomForRecords(count: number): unknown[] {
   room[0] = null
   return room
 }
+
+/** The same for the timestamps of a batch, of which the first `count` records have none. */
+export function roomForTimestamps(size: number, count: number): number[] {
+  // oxlint-disable-next-line unicorn/no-new-array -- each step of Array.from is a call
+  const room = new Array<number>(Math.max(1, size))
+  // Doubles from the start.
+  room[0] = Number.NaN
+  room.fill(Number.NaN, 0, count)
+  return room
+}

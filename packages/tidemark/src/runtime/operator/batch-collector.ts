@@ -1,7 +1,7 @@
 import type { BatchOrigin, RecordBatch } from '../../core/element.ts'
 import { assertEncodable, deepFreeze } from '../../core/encodable.ts'
 import { TidemarkError } from '../../core/errors.ts'
-import { roomForRecords } from '../channel/record-room.ts'
+import { roomForRecords, roomForTimestamps } from '../channel/record-room.ts'
 import type { Collector } from './contract.ts'
 
 /** What one callback may emit for one record before it has to return an iterable instead. */
@@ -69,7 +69,6 @@ export class BatchCollector implements Collector {
 
   truncate(size: number): void {
     this.count = size
-    if (this.timestamps !== null) this.timestamps.length = size
     if (this.origins !== null) this.origins.length = size
   }
 
@@ -80,12 +79,13 @@ export class BatchCollector implements Collector {
       this.whole = null
       return batch
     }
-    const { values, count } = this
+    const { values, timestamps, count } = this
     if (values.length !== count) values.length = count
+    if (timestamps !== null && timestamps.length !== count) timestamps.length = count
     const batch: RecordBatch = {
       kind: 'records',
       values,
-      timestamps: this.timestamps,
+      timestamps,
       origins: this.origins,
       origin: this.origin,
       keyHashes: null,
@@ -98,8 +98,8 @@ export class BatchCollector implements Collector {
   }
 
   private addTimestamp(timestamp: number): void {
-    this.timestamps ??= Array.from({ length: this.count }, () => Number.NaN)
-    this.timestamps.push(timestamp)
+    this.timestamps ??= roomForTimestamps(this.values.length, this.count)
+    this.timestamps[this.count] = timestamp
   }
 
   /** Null says "the same index": so it is, until the first record that is left out, doubled or not the first of its batch. */
