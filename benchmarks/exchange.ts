@@ -1,331 +1,38 @@
 /**
- * How fast do two workers exchange small records by key? Each makes half of the records, sends them by the hash of their key (half of them cross to the other
- * worker) and counts those that come to it. Made of the parts that a job is made of: scheduler, edge writer, local channel, ring, codec, doorbell; beside it the same with
- * postMessage in place of ring and codec. Run: npm run bench:exchange [-- millions of records]
+ * How fast do two workers exchange small records by key (harness/exchange-workers.ts), beside a warm Flink that exchanges the same ones and sums them by key? (exchange-job.ts takes our whole job.)
+ * npm run bench:exchange [-- --rounds 5 --records 20000000 --no-flink]
  */
-import { fileURLToPath } from 'node:url'
-import { isMainThread, MessageChannel, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads'
-import type { ChannelReader, ChannelWriter } from '../packages/tidemark/src/core/channel.ts'
-import { END_OF_PARTITION, recordBatch, type StreamElement } from '../packages/tidemark/src/core/element.ts'
-import { keyGroupOf, subtaskOfKeyGroup } from '../packages/tidemark/src/core/key-group.ts'
-import { EdgeWriter } from '../packages/tidemark/src/runtime/channel/edge-writer.ts'
-import { LocalChannel } from '../packages/tidemark/src/runtime/channel/local-channel.ts'
-import { createRing } from '../packages/tidemark/src/runtime/channel/ring-layout.ts'
-import { RingReader } from '../packages/tidemark/src/runtime/channel/ring-reader.ts'
-import { RingWriter } from '../packages/tidemark/src/runtime/channel/ring-writer.ts'
-import { ElementDecoder, ElementEncoder } from '../packages/tidemark/src/runtime/codec/element-codec.ts'
-import { createDoorbell, Doorbell } from '../packages/tidemark/src/runtime/worker/doorbell.ts'
-import { type Runnable, Scheduler } from '../packages/tidemark/src/runtime/worker/scheduler.ts'
+import { join } from 'node:path'
+import { compare, type Subject } from './harness/compare.ts'
+import { measure } from './harness/measure.ts'
+import { flink, hasFlink, numberArgument, ROOT } from './harness/subjects.ts'
 
-const MILLIONS = Number(process.argv[2] ?? 20)
-const RUNS = 5
-/** Until the compiler has done its work. */
-const WARM_UP_RECORDS = 4_000_000
-const BATCH = 512
-const CHANNEL_RECORDS = 2048
-const RING_BYTES = 1 << 18
-const MAX_PARALLELISM = 128
-const BITS = { consumer: 0, producer: 1 } as const
+const rounds = numberArgument('rounds', 5)
+const records = numberArgument('records', 20_000_000)
+const withFlink = hasFlink()
+const program = join(ROOT, 'node_modules/.cache/bench/exchange-workers.mjs')
 
-interface Reading {
-  readonly key: string
-  readonly value: number
-}
-
-interface Setup {
-  readonly self: number
-  readonly keys: number
-  readonly transport: 'ring' | 'postMessage'
-  /** `rings[i]` leads to worker i, `doorbells[i]` and `ports[i]` are its own. */
-  readonly rings: readonly SharedArrayBuffer[]
-  readonly doorbells: readonly SharedArrayBuffer[]
-  readonly port: MessagePort
-}
-
-interface Counted {
-  readonly records: number
-  readonly sum: number
-  readonly keys: number
-}
-
-const clock = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  schedule: () => () => {},
-  defer(callback: () => void) {
-    const turn = setImmediate(callback)
-    return () => clearImmediate(turn)
-  },
-}
-
-/** Where the source's records come from: the same sequence in each run. */
-class Readings {
-  private readonly keys: readonly string[]
-  private state: number
-  private left: number
-
-  constructor(keys: number, records: number, seed: number) {
-    this.keys = Array.from({ length: keys }, (_, index) => `key-${index}`)
-    this.left = records
-    this.state = seed
-  }
-
-  get hasMore(): boolean {
-    return this.left > 0
-  }
-
-  batch(): Reading[] {
-    const readings: Reading[] = []
-    for (let count = Math.min(BATCH, this.left); count > 0; count--) {
-      this.state = (Math.imul(this.state, 1664525) + 1013904223) | 0
-      const random = this.state >>> 8
-      readings.push({ key: this.keys[random % this.keys.length]!, value: random & 0xff })
-    }
-    this.left -= readings.length
-    return readings
+function workers(transport: 'ring' | 'postMessage', keys: number): Subject {
+  const argv = [process.execPath, program, '--transport', transport, '--keys', `${keys}`, '--records', `${records}`]
+  return {
+    name: transport,
+    async run() {
+      const { stdout, peakRssMegabytes } = await measure({ argv })
+      return { ...(JSON.parse(stdout) as { seconds: number; cpuSeconds: number }), peakRssMegabytes }
+    },
   }
 }
 
-class Producer implements Runnable {
-  private readonly readings: Readings
-  private readonly writer: EdgeWriter
-  private hasEnded = false
-
-  constructor(setup: Setup, records: number, channels: readonly ChannelWriter[]) {
-    this.readings = new Readings(setup.keys, records, setup.self + 1)
-    const channelOf = (record: unknown) =>
-      subtaskOfKeyGroup(MAX_PARALLELISM, channels.length, keyGroupOf((record as Reading).key, MAX_PARALLELISM))
-    this.writer = new EdgeWriter(channels, channelOf, BATCH)
-  }
-
-  step(): boolean {
-    if (!this.writer.drain()) return false
-    if (this.readings.hasMore) {
-      this.writer.write(recordBatch(this.readings.batch()))
-      return true
-    }
-    if (!this.hasEnded) this.writer.event(END_OF_PARTITION)
-    this.hasEnded = true
-    return false
-  }
-}
-
-class Consumer implements Runnable {
-  private readonly channels: readonly ChannelReader[]
-  private readonly onEnd: (counted: Counted) => void
-  private readonly totals = new Map<string, { count: number; sum: number }>()
-  private open: number
-  private next = 0
-
-  constructor(channels: readonly ChannelReader[], onEnd: (counted: Counted) => void) {
-    this.channels = channels
-    this.open = channels.length
-    this.onEnd = onEnd
-  }
-
-  step(): boolean {
-    let element: StreamElement | undefined
-    // What comes now belongs to the next round.
-    if (this.open === 0) return false
-    for (let tried = 0; element === undefined && tried < this.channels.length; tried++) {
-      element = this.channels[this.next]!.poll()
-      this.next = (this.next + 1) % this.channels.length
-    }
-    if (element === undefined) return false
-    if (element.kind === 'records') this.count(element.values as readonly Reading[])
-    else if (--this.open === 0) this.end()
-    return true
-  }
-
-  private count(readings: readonly Reading[]): void {
-    for (let index = 0; index < readings.length; index++) {
-      const { key, value } = readings[index]!
-      const total = this.totals.get(key)
-      if (total === undefined) this.totals.set(key, { count: 1, sum: value })
-      else {
-        total.count++
-        total.sum += value
-      }
-    }
-  }
-
-  private end(): void {
-    let records = 0
-    let sum = 0
-    for (const total of this.totals.values()) {
-      records += total.count
-      sum += total.sum
-    }
-    this.onEnd({ records, sum, keys: this.totals.size })
-  }
-}
-
-/** The naive way: batches by structured clone, so many on the way at most. */
-class MessageTransport implements ChannelWriter, ChannelReader {
-  private readonly port: MessagePort
-  private readonly queue: StreamElement[] = []
-  private credit = 16
-
-  constructor(port: MessagePort, onData: () => void, onRoom: () => void) {
-    this.port = port
-    port.on('message', (message: StreamElement | 'credit') => {
-      if (message === 'credit') {
-        this.credit++
-        onRoom()
-      } else {
-        this.queue.push(message)
-        onData()
-      }
-    })
-  }
-
-  hasRoom(): boolean {
-    return this.credit > 0
-  }
-
-  offer(element: StreamElement): boolean {
-    if (this.credit === 0) return false
-    this.credit--
-    this.port.postMessage(element)
-    return true
-  }
-
-  poll(): StreamElement | undefined {
-    const element = this.queue.shift()
-    if (element !== undefined) this.port.postMessage('credit')
-    return element
-  }
-
-  isEmpty(): boolean {
-    return this.queue.length === 0
-  }
-}
-
-function work(setup: Setup): void {
-  const { self, rings, doorbells, port } = setup
-  const other = 1 - self
-  const own = new Doorbell(doorbells[self]!)
-  const scheduler = new Scheduler({
-    clock,
-    sliceMs: 8,
-    stepsPerTurn: Number.POSITIVE_INFINITY,
-    pick: () => 0,
-    poll: () => own.poll(),
+for (const keys of [1000, 100_000]) {
+  const size = ['--records', `${records}`, '--keys', `${keys}`]
+  await compare({
+    title: `two workers exchange ${records / 1e6} M records, ${keys} string keys`,
+    units: { count: records, name: 'records' },
+    subjects: [
+      workers('ring', keys),
+      workers('postMessage', keys),
+      ...(withFlink ? [flink('warm Flink p=2', 2, records, '--workload', 'exchange', ...size)] : []),
+    ],
+    rounds,
   })
-  let tasks: { readonly producer: Producer; readonly consumer: Consumer }
-  const wakeConsumer = () => scheduler.wake(tasks.consumer)
-  const wakeProducer = () => scheduler.wake(tasks.producer)
-  const local = new LocalChannel(CHANNEL_RECORDS, wakeConsumer, wakeProducer)
-  const remote = new Doorbell(doorbells[other]!)
-  const ringsOther = (bit: number) => () => remote.ring(bit)
-  const message = setup.transport === 'ring' ? null : new MessageTransport(port, wakeConsumer, wakeProducer)
-  const sending =
-    message ??
-    new RingWriter(rings[other]!, {
-      encoder: new ElementEncoder(),
-      operator: 'readings',
-      wakeConsumer: ringsOther(BITS.consumer),
-    })
-  const receiving =
-    message ?? new RingReader(rings[self]!, { decoder: new ElementDecoder(), wakeProducer: ringsOther(BITS.producer) })
-  own.listen((bit) => (bit === BITS.consumer ? wakeConsumer() : wakeProducer()), clock)
-  parentPort!.on('message', (records: number) => {
-    tasks = {
-      producer: new Producer(setup, records, self === 0 ? [local, sending] : [sending, local]),
-      consumer: new Consumer([local, receiving], (counted) => parentPort!.postMessage(counted)),
-    }
-    scheduler.add(tasks.producer)
-    scheduler.add(tasks.consumer)
-    wakeProducer()
-    wakeConsumer()
-  })
-  parentPort!.postMessage('ready')
 }
-
-interface Measured {
-  readonly rate: number
-  readonly cpuNs: number
-}
-
-async function measure(transport: Setup['transport'], keys: number, records: number): Promise<Measured> {
-  const rings = [createRing(RING_BYTES, CHANNEL_RECORDS), createRing(RING_BYTES, CHANNEL_RECORDS)]
-  const doorbells = [createDoorbell(2), createDoorbell(2)]
-  const { port1, port2 } = new MessageChannel()
-  const ports = [port1, port2]
-  const workers = ports.map((port, self) => {
-    const setup: Setup = { self, keys, transport, rings, doorbells, port }
-    return new Worker(fileURLToPath(import.meta.url), { workerData: setup, transferList: [port] })
-  })
-  const answers = () =>
-    Promise.all(
-      workers.map(
-        (worker) =>
-          new Promise<unknown>((resolve, reject) => {
-            worker.once('message', resolve)
-            worker.once('error', reject)
-          }),
-      ),
-    )
-  const exchange = (count: number) => {
-    const ended = answers()
-    for (const worker of workers) worker.postMessage(count / 2)
-    return ended
-  }
-  await answers()
-  await exchange(WARM_UP_RECORDS)
-  const cpuBefore = process.cpuUsage()
-  const start = performance.now()
-  const counted = (await exchange(records)) as readonly Counted[]
-  const elapsedMs = performance.now() - start
-  const cpu = process.cpuUsage(cpuBefore)
-  await Promise.all(workers.map((worker) => worker.terminate()))
-  check(counted, keys, records)
-  return { rate: records / elapsedMs / 1000, cpuNs: ((cpu.user + cpu.system) * 1000) / records }
-}
-
-const expectedSums = new Map<string, number>()
-
-function check(counted: readonly Counted[], keys: number, records: number): void {
-  const total = (pick: (part: Counted) => number) => counted.reduce((sum, part) => sum + pick(part), 0)
-  const id = `${keys} ${records}`
-  if (!expectedSums.has(id)) expectedSums.set(id, sumOf(keys, records))
-  const isRight =
-    total((part) => part.records) === records &&
-    total((part) => part.sum) === expectedSums.get(id) &&
-    total((part) => part.keys) <= keys
-  if (!isRight) throw new Error(`wrong counts: ${JSON.stringify(counted)}`)
-}
-
-function sumOf(keys: number, records: number): number {
-  let sum = 0
-  for (const self of [0, 1]) {
-    const readings = new Readings(keys, records / 2, self + 1)
-    while (readings.hasMore) for (const { value } of readings.batch()) sum += value
-  }
-  return sum
-}
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((left, right) => left - right)[values.length >> 1]!
-
-async function main(): Promise<void> {
-  const records = MILLIONS * 1_000_000
-  const cases = [1000, 100_000].flatMap((keys) =>
-    (['ring', 'postMessage'] as const).map((transport) => ({ keys, transport, runs: [] as Measured[] })),
-  )
-  for (let run = 0; run < RUNS; run++) {
-    for (const { keys, transport, runs } of cases) {
-      // The naive way is slow: fewer records say the same.
-      runs.push(await measure(transport, keys, transport === 'ring' ? records : records / 5))
-    }
-  }
-  for (const { keys, transport, runs } of cases) {
-    const rate = median(runs.map((run) => run.rate)).toFixed(1)
-    const cpu = median(runs.map((run) => run.cpuNs)).toFixed(0)
-    const all = runs.map((run) => run.rate.toFixed(1)).join(' ')
-    console.log(`${transport}, ${keys} keys: ${rate} M records/s (${all}), ${cpu} ns of CPU per record`)
-  }
-}
-
-if (isMainThread) await main()
-else work(workerData as Setup)

@@ -1,5 +1,5 @@
 import { TidemarkError } from './errors.ts'
-import { isPlainBuffer, MAX_DEPTH, viewNumber } from './value-layout.ts'
+import { isPlainBuffer, MAX_DEPTH, symbolAsName, viewNumber } from './value-layout.ts'
 
 /** Why a value is refused, and where in it: `.user.address[3]`. */
 interface Refusal {
@@ -95,7 +95,7 @@ function extraProperty(value: object): Refusal | null {
 }
 
 function propertyNamedBySymbol(value: object): Refusal | null {
-  const [symbol] = Object.getOwnPropertySymbols(value)
+  const symbol = symbolAsName(value)
   if (symbol === undefined) return null
   return { path: '', problem: `has a property whose name is ${String(symbol)}`, action: 'Name properties by strings.' }
 }

@@ -8,6 +8,9 @@ export function subtaskOfHash(maxParallelism: number, parallelism: number): (has
   const subtasks = Uint16Array.from({ length: maxParallelism }, (_, group) =>
     subtaskOfKeyGroup(maxParallelism, parallelism, group),
   )
+  const mask = maxParallelism - 1
+  // A division costs as much as all the rest.
+  if ((maxParallelism & mask) === 0) return (hash) => subtasks[hash & mask]!
   return (hash) => subtasks[(hash >>> 0) % maxParallelism]!
 }
 

@@ -2,7 +2,7 @@ import { bigintFromBytes, bigintToBytes } from './bigint-bytes.ts'
 import type { ByteReader, ByteWriter, Codec } from './codec.ts'
 import { notEncodable } from './encodable.ts'
 import { TidemarkError } from './errors.ts'
-import { isPlainBuffer, MAX_DEPTH, MAX_INTEGER, TAG, viewNumber, VIEWS } from './value-layout.ts'
+import { isPlainBuffer, MAX_DEPTH, MAX_INTEGER, symbolAsName, TAG, viewNumber, VIEWS } from './value-layout.ts'
 
 /**
  * Any value of `Encodable`. What comes back equals what went in: prototypes, holes, -0, NaN, undefined, order of keys and entries. Shared references
@@ -70,7 +70,7 @@ function encodeObject(value: object, writer: ByteWriter, depth: number): void {
 }
 
 function encodeProperties(value: object, tag: number, writer: ByteWriter, depth: number): void {
-  if (Object.getOwnPropertySymbols(value).length > 0) throw REFUSED
+  if (symbolAsName(value) !== undefined) throw REFUSED
   const names = Object.keys(value)
   writer.byte(tag)
   writer.varint(names.length)
@@ -81,7 +81,7 @@ function encodeProperties(value: object, tag: number, writer: ByteWriter, depth:
 }
 
 function encodeArray(array: readonly unknown[], prototype: unknown, writer: ByteWriter, depth: number): void {
-  if (prototype !== Array.prototype || Object.getOwnPropertySymbols(array).length > 0) throw REFUSED
+  if (prototype !== Array.prototype || symbolAsName(array) !== undefined) throw REFUSED
   const { length } = array
   const indexes = Object.keys(array)
   const isDense = indexes.length === length && (length === 0 || indexes[length - 1] === String(length - 1))
@@ -104,7 +104,7 @@ function encodeArray(array: readonly unknown[], prototype: unknown, writer: Byte
 }
 
 function encodeBuiltIn(value: object, prototype: unknown, writer: ByteWriter, depth: number): void {
-  if (Object.getOwnPropertySymbols(value).length > 0) throw REFUSED
+  if (symbolAsName(value) !== undefined) throw REFUSED
   const view = viewNumber(prototype)
   if (view !== undefined) return encodeView(value as ArrayBufferView, view, writer)
   if (Object.keys(value).length > 0) throw REFUSED

@@ -61,3 +61,11 @@ export function isPlainBuffer(buffer: ArrayBufferLike): buffer is ArrayBuffer {
     Object.getPrototypeOf(buffer) === ArrayBuffer.prototype && (buffer as { resizable?: boolean }).resizable !== true
   )
 }
+
+/** A symbol that names a property, which would be lost; undefined where there is none. As with names that are strings, what is not enumerable is no part of a value. */
+export function symbolAsName(value: object): symbol | undefined {
+  const symbols = Object.getOwnPropertySymbols(value)
+  return symbols.length === 0
+    ? undefined
+    : symbols.find((symbol) => Object.prototype.propertyIsEnumerable.call(value, symbol))
+}

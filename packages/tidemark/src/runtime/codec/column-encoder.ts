@@ -1,8 +1,9 @@
 import { ByteBuffer } from '../../core/byte-buffer.ts'
 import { valueCodec } from '../../core/value-codec.ts'
+import { symbolAsName } from '../../core/value-layout.ts'
 import { FrameBuffer } from './frame-buffer.ts'
 import { COLUMN, MAX_COLUMN_DEPTH, MAX_FIELDS, MAX_ROWS_WITHOUT_BYTES, MAX_TUPLE_ITEMS } from './frame-layout.ts'
-import { hasOnlyNames, RecordShapes } from './record-shape.ts'
+import { RecordShapes } from './record-shape.ts'
 import { writeIntegers } from './integer-column.ts'
 import { isConstant, sortIntoVariants } from './variants.ts'
 
@@ -274,7 +275,7 @@ export class ColumnEncoder {
 /** Whether this is an array without properties beside its items, provided that it has no holes. Asked of every array: what is not seen would be lost. */
 function hasOnlyItems(value: unknown): value is readonly unknown[] {
   if (!Array.isArray(value) || Object.getPrototypeOf(value) !== Array.prototype) return false
-  return Object.keys(value).length === value.length && hasOnlyNames(value)
+  return Object.keys(value).length === value.length && symbolAsName(value) === undefined
 }
 
 /** Whether all are arrays of this length, which is one that tuples have. */

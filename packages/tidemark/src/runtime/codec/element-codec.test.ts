@@ -267,9 +267,9 @@ describe('the codec of elements', () => {
       '$.a',
     ],
     [
-      'a hidden symbol',
-      (index) => ({ a: index }),
-      (value) => Object.defineProperty(value, Symbol('x'), { value: 1 }),
+      'a symbol of an object with many properties',
+      (index) => ({ a: index, b: 1, c: 1, d: 1, e: 1, f: 1 }),
+      (value) => ({ ...value, [Symbol('x')]: 1 }),
       '$',
     ],
     ['a prototype', (index) => ({ a: index }), (value) => Object.assign(Object.create({ b: 1 }) as object, value), '$'],
@@ -302,6 +302,19 @@ describe('the codec of elements', () => {
           expect.objectContaining({ code: 'NOT_ENCODABLE', context: { path, operator: 'shop' } }) as Error,
         )
       }
+    }
+  })
+
+  it('takes what is not enumerable for no part of a record, whether it is named by a string or a symbol', () => {
+    const hidden = { [Symbol('x')]: { value: 1 }, y: { value: 1 } }
+    const makes: readonly ((index: number) => object)[] = [
+      (index) => ({ a: index }),
+      (index) => ({ a: [{ b: index }], c: index }),
+    ]
+    for (const make of makes) {
+      const values = repeat(40, (index) => Object.defineProperties(make(index), hidden))
+      for (const each of [encoder, new ElementEncoder()])
+        expect(decoder.decode(each.encode(recordBatch(values), 'shop'))).toEqual(recordBatch(repeat(40, make)))
     }
   })
 

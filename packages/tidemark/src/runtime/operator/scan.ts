@@ -2,6 +2,7 @@ import type { RecordBatch } from '../../core/element.ts'
 import type { ErrorPolicy } from '../../core/job.ts'
 import type { Key } from '../../core/key.ts'
 import type { Value } from '../../core/state.ts'
+import type { NumberCells } from '../state/contract.ts'
 import { KeyLookahead } from '../state/key-lookahead.ts'
 import type { Operator, OperatorContext } from './contract.ts'
 import { isPromiseLike, RecordErrors, refusePromise } from './record-errors.ts'
@@ -12,6 +13,7 @@ export class ScanOperator implements Operator {
   private readonly keys: KeyLookahead
   private readonly step: (accumulator: unknown, record: unknown) => unknown
   private readonly state: Value<unknown, unknown>
+  private readonly numbers: NumberCells
   private readonly errors: RecordErrors
 
   constructor(
@@ -25,23 +27,41 @@ export class ScanOperator implements Operator {
     this.keys = new KeyLookahead(context.keyedState!, keyOf)
     this.step = step
     this.state = context.keyedState!.handle(stateName) as Value<unknown, unknown>
+    this.numbers = context.keyedState!.numbers(stateName)
     this.errors = new RecordErrors(onError, context)
   }
 
   process(_input: number, batch: RecordBatch, from: number, to: number): number {
     const out = this.context.outputs[0]!
-    const { keys, step, state } = this
+    const { keys, step, numbers } = this
     const { values, timestamps } = batch
     let index = from
     for (;;) {
       try {
-        for (; index < to && !out.isFull; index++) {
-          const record = values[index]
-          const key = keys.use(batch, index, to)
-          const accumulator = step(state.get(), record)
-          if (index === from && isPromiseLike(accumulator)) refusePromise(this.context)
-          state.set(accumulator)
-          out.emit([key, accumulator], timestamps === null ? Number.NaN : timestamps[index]!, index)
+        while (index < to && !out.isFull) {
+          const end = keys.open(batch, index, to)
+          const { first, slots, keys: ofWindow } = keys
+          for (; index < end && !out.isFull; index++) {
+            const record = values[index]
+            // Numbers, of which there are the most, do not pass through the handle: what they cost there is more than all the rest.
+            const number = numbers.get(slots[index - first]!)
+            let accumulator: unknown
+            if (number === number) {
+              accumulator = step(number, record)
+              if (typeof accumulator === 'number' && accumulator === accumulator)
+                numbers.replace(slots[index - first]!, accumulator)
+              else this.store(index, accumulator, index === from)
+            } else {
+              keys.useOpen(index)
+              accumulator = step(this.state.get(), record)
+              this.store(index, accumulator, index === from)
+            }
+            out.emit(
+              [ofWindow[index - first], accumulator],
+              timestamps === null ? Number.NaN : timestamps[index]!,
+              index,
+            )
+          }
         }
         return index
       } catch (error) {
@@ -49,5 +69,11 @@ export class ScanOperator implements Operator {
         index++
       }
     }
+  }
+
+  private store(index: number, accumulator: unknown, isFirst: boolean): void {
+    if (isFirst && isPromiseLike(accumulator)) refusePromise(this.context)
+    this.keys.useOpen(index)
+    this.state.set(accumulator)
   }
 }

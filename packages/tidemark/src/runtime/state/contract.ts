@@ -27,21 +27,33 @@ export interface KeyedStateBackend {
   readonly currentKey: Key
   /**
    * Looks up the first `count` keys and leaves with each what `setFoundKey` wants of it; returns a number that it wants, too. Refuses none: that is left to `setFoundKey`. For
-   * `KeyLookahead`. `areHashed`: their hashes are said already.
+   * `KeyLookahead`. Their hashes begin at `hashesFrom` of `hashes`.
    */
-  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number, areHashed: boolean): number
+  lookUp(keys: readonly Key[], hashes: readonly number[], hashesFrom: number, slots: Int32Array, count: number): number
+  /** Another number than that of `lookUp` says that what it found may lie elsewhere by now. */
+  readonly moves: number
   /** `setCurrentKey` for a key that was looked up before, whatever was done to the state since. */
   setFoundKey(key: Key, hash: number, slot: number, moves: number): void
   /** The handle of a declared state. Made once per state, in `open`. */
   handle(name: string): KeyedHandle
   /** A function that adds 1 to the number in this value state of the current key (0 where there is none) and returns the sum. What the handle does, in one step. */
   counter(name: string): () => number
+  /** The numbers of a value state by where `KeyLookahead` found their keys: for steps of our own, which say what is done to the state between two records. */
+  numbers(name: string): NumberCells
   /** Keys that have any state. */
   readonly keys: number
   snapshot(): KeyedStateSnapshotting
   /** Adds the entries of one block, as a snapshot wrote it, before the first access. Blocks of foreign key groups are refused (`STATE_INCOMPATIBLE`). */
   restoreBlock(block: KeyedBlock, bytes: Uint8Array, states: readonly StateSchema[]): void
   close(): void
+}
+
+/** Numbers of one value state, by the slots of keys that were looked up. */
+export interface NumberCells {
+  /** NaN where no number is stored, and for -1. */
+  get(slot: number): number
+  /** Stores a number where `get` gave one. */
+  replace(slot: number, value: number): void
 }
 
 /** A snapshot being written, in slices. At most one per backend is guaranteed to be cheap; several are correct. */

@@ -4,7 +4,13 @@ import { isKey, signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
 import type { KeyedBlock } from '../../core/manifest.ts'
 import { mapKeyOf } from '../../core/map-key.ts'
 import type { StateDescriptor, StateSchema } from '../../core/state.ts'
-import type { KeyedHandle, KeyedStateBackend, KeyedStateBackendOptions, KeyedStateSnapshotting } from './contract.ts'
+import type {
+  KeyedHandle,
+  KeyedStateBackend,
+  NumberCells,
+  KeyedStateBackendOptions,
+  KeyedStateSnapshotting,
+} from './contract.ts'
 import { HeapSnapshot } from './heap-snapshot.ts'
 import { type KeyPage, PageGroup } from './key-pages.ts'
 import { KeyTable } from './key-table.ts'
@@ -18,12 +24,6 @@ const SAME_KEY = 'Make the key selector return the same key each time it is call
 /** Keyed state in memory: one table for all key groups of the task, snapshots by preserving pages before they change. */
 export function createHeapKeyedStateBackend(options: KeyedStateBackendOptions): KeyedStateBackend {
   return new HeapKeyedStateBackend(options)
-}
-
-/** 0 for what is no key. */
-function hashOrZero(key: Key): number {
-  if (typeof key === 'number') return signedNumberHash(key)
-  return isKey(key) ? signedKeyHash(key) : 0
 }
 
 class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, BlockTarget {
@@ -70,6 +70,10 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     return this.key
   }
 
+  get moves(): number {
+    return this.table.moves
+  }
+
   get isSnapshotting(): boolean {
     return this.writing.length > 0
   }
@@ -101,9 +105,14 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     return this.handles[this.stateOf(name)]!
   }
 
-  lookUp(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number, areHashed: boolean): number {
-    if (!areHashed) for (let index = 0; index < count; index++) hashes[index] = hashOrZero(keys[index]!)
-    this.table.findAll(keys, hashes, slots, count)
+  lookUp(
+    keys: readonly Key[],
+    hashes: readonly number[],
+    hashesFrom: number,
+    slots: Int32Array,
+    count: number,
+  ): number {
+    this.table.findAll(keys, hashes, hashesFrom, slots, count)
     return this.table.moves
   }
 
@@ -121,6 +130,19 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
       const sum = this.addOne(state)
       return sum === sum ? sum : this.countFirst(state)
     }
+  }
+
+  numbers(name: string): NumberCells {
+    return new HeapNumberCells(this, this.stateOf(name))
+  }
+
+  numberAt(slot: number, state: number): number {
+    return slot < 0 ? Number.NaN : this.table.numberAt(slot, state)
+  }
+
+  replaceNumber(slot: number, state: number, value: number): void {
+    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(slot))
+    this.table.replaceNumber(slot, state, value)
   }
 
   read(state: number): unknown {
@@ -285,5 +307,23 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
         context: { operator: this.operator },
       },
     )
+  }
+}
+
+class HeapNumberCells implements NumberCells {
+  private readonly backend: HeapKeyedStateBackend
+  private readonly state: number
+
+  constructor(backend: HeapKeyedStateBackend, state: number) {
+    this.backend = backend
+    this.state = state
+  }
+
+  get(slot: number): number {
+    return this.backend.numberAt(slot, this.state)
+  }
+
+  replace(slot: number, value: number): void {
+    this.backend.replaceNumber(slot, this.state, value)
   }
 }

@@ -39,7 +39,7 @@ export class KeyIndex {
 
   /** Adds a slot whose key is in none. */
   link(slot: number): void {
-    if ((this.used + 1) * 4 > this.pairs.length) this.grow()
+    if ((this.used + 1) * 8 > this.pairs.length) this.grow()
     if (this.old !== null) this.move(SLOTS_PER_STEP)
     this.used++
     this.insert(slot)

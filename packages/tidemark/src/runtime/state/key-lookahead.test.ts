@@ -78,7 +78,7 @@ describe('looking keys up ahead', () => {
         (batches, chunk, isHashed) => {
           const ahead = makeSite()
           const plain = makeSite()
-          const lookahead = new KeyLookahead(ahead.backend, keyOf, 0)
+          const lookahead = new KeyLookahead(ahead.backend, keyOf)
           for (const events of batches) {
             const batch = batchOf(events, events.map(keyOf), isHashed)
             for (const [index, event] of events.entries()) {
@@ -99,14 +99,10 @@ describe('looking keys up ahead', () => {
   it('lets no later record spoil an earlier one: a selector that throws and what is no key come in their turn', () => {
     const site = makeSite()
     const records: readonly unknown[] = [...Array.from({ length: 20 }, (_, index) => index), 'throw', null, {}, 'end']
-    const lookahead = new KeyLookahead(
-      site.backend,
-      (record) => {
-        if (record === 'throw') throw new Error('no key')
-        return record as Key
-      },
-      0,
-    )
+    const lookahead = new KeyLookahead(site.backend, (record) => {
+      if (record === 'throw') throw new Error('no key')
+      return record as Key
+    })
     const batch = recordBatch(records)
     const outcomes = records.map((_, index) => {
       try {
@@ -127,7 +123,7 @@ describe('looking keys up ahead', () => {
     const text = texts.find((candidate) => homeOf([candidate]) === homeOf(mapKeyOf([candidate])))!
     const keys: readonly Key[] = [1000, [text], ...Array.from({ length: 7 }, () => mapKeyOf([text]))]
     const site = makeSite()
-    const lookahead = new KeyLookahead(site.backend, (record) => record as Key, 0)
+    const lookahead = new KeyLookahead(site.backend, (record) => record as Key)
     site.backend.setCurrentKey([text])
     site.count.set(5)
     const batch = recordBatch(keys)
@@ -140,7 +136,7 @@ describe('looking keys up ahead', () => {
 
   it('finds a key anew that has lost its state since it was looked up', () => {
     const site = makeSite()
-    const lookahead = new KeyLookahead(site.backend, (record) => record as Key, 0)
+    const lookahead = new KeyLookahead(site.backend, (record) => record as Key)
     for (let round = 0; round < 2; round++) {
       const records = Array.from({ length: 20 }, () => 7)
       const batch = recordBatch(records)
@@ -156,7 +152,7 @@ describe('looking keys up ahead', () => {
   })
 
   it('refuses keys of other tasks', () => {
-    const lookahead = new KeyLookahead(makeSite({ start: 0, end: 4 }).backend, (record) => record as Key, 0)
+    const lookahead = new KeyLookahead(makeSite({ start: 0, end: 4 }).backend, (record) => record as Key)
     const records = Array.from({ length: 50 }, (_, index) => index)
     const batch = recordBatch(records)
     const useAll = () => records.forEach((_, index) => lookahead.use(batch, index, records.length))
@@ -174,7 +170,7 @@ describe('looking keys up ahead', () => {
       ['1', 1],
     ] as const) {
       const site = makeSite()
-      const lookahead = new KeyLookahead(site.backend, () => returned, 0)
+      const lookahead = new KeyLookahead(site.backend, () => returned)
       const records = Array.from({ length: 20 }, () => null)
       const batch = batchOf(
         records,

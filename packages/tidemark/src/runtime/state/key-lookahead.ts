@@ -1,15 +1,11 @@
 import type { RecordBatch } from '../../core/element.ts'
 import type { Key } from '../../core/key.ts'
+import { isKey, signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
+import { roomForRecords } from '../channel/record-room.ts'
 import type { KeyedStateBackend } from './contract.ts'
 
 /** So many keys are looked up at once: what they touch, three cache lines each, stays in the first cache. */
 const WINDOW = 128
-/** For fewer records it is not worth while. */
-const LEAST_WINDOW = 8
-/** As long as what lookups touch fits into the caches, the passes cost more than they save. */
-const LEAST_KEYS = 1 << 15
-/** A text lies in memory by itself: more to fetch, so it pays sooner (dearer with 1,000 keys, cheaper with 10,000). */
-const LEAST_TEXT_KEYS = 1 << 12
 
 /**
  * Makes the keys of a batch current one after the other, but looks them up some ahead: a processor fetches the memory for many independent lookups at the same time, and that of records
@@ -22,48 +18,53 @@ export class KeyLookahead {
   private readonly keyOf: (record: unknown) => Key
   /** The window: of this batch, records `first` … `end` − 1. */
   private values: readonly unknown[] | null = null
-  private first = 0
+  first = 0
   private end = 0
-  private readonly keys: Key[] = []
-  private readonly hashes = new Int32Array(WINDOW)
-  private readonly slots = new Int32Array(WINDOW)
+  /** Of the records in the window. */
+  keys: readonly Key[] = []
+  /** Of the keys, from `hashesFrom` on. */
+  private hashes: readonly number[] = []
+  private hashesFrom = 0
+  /** Where their states were when the window was opened; -1 for keys that had none. */
+  readonly slots = new Int32Array(WINDOW)
   private moves = 0
-  private readonly leastKeys: number
-  private readonly leastTextKeys: number
 
-  constructor(backend: KeyedStateBackend, keyOf: (record: unknown) => Key, leastKeys: number = LEAST_KEYS) {
+  constructor(backend: KeyedStateBackend, keyOf: (record: unknown) => Key) {
     this.backend = backend
     this.keyOf = keyOf
-    this.leastKeys = leastKeys
-    this.leastTextKeys = Math.min(leastKeys, LEAST_TEXT_KEYS)
   }
 
   /** Makes the key of record `index` the current one, and returns it. `to`: how far the caller means to go. Throws what the selector throws for this record, and `INVALID_KEY`. */
   use(batch: RecordBatch, index: number, to: number): Key {
-    const { values, keyHashes } = batch
-    if (values !== this.values || index < this.first || index >= this.end) {
-      const key = this.keyOf(values[index])
-      if (to - index < LEAST_WINDOW || this.backend.keys < this.leastKeysFor(key, keyHashes !== null)) {
-        if (keyHashes === null) this.backend.setCurrentKey(key)
-        else this.backend.setHashedKey(key, keyHashes[index]!)
-        return key
-      }
+    if (batch.values !== this.values || index < this.first || index >= this.end)
       this.lookUp(batch, index, Math.min(to, index + WINDOW))
-    }
+    return this.useOpen(index)
+  }
+
+  /** `use` of a record in the window. */
+  useOpen(index: number): Key {
     const at = index - this.first
     const key = this.keys[at]!
-    this.backend.setFoundKey(key, this.hashes[at]!, this.slots[at]!, this.moves)
+    this.backend.setFoundKey(key, this.hashes[this.hashesFrom + at]!, this.slots[at]!, this.moves)
     return key
   }
 
-  private leastKeysFor(key: Key, isHashed: boolean): number {
-    if (typeof key === 'number') return this.leastKeys
-    return isHashed && typeof key === 'string' ? this.leastTextKeys : Number.POSITIVE_INFINITY
+  /** Looks up the keys of records from `index` on, at most up to `to`; returns where the window ends. Throws what the selector throws for the first. */
+  open(batch: RecordBatch, index: number, to: number): number {
+    this.lookUp(batch, index, Math.min(to, index + WINDOW))
+    return this.end
+  }
+
+  /** Whether what `slots` says is still true. */
+  get isCurrent(): boolean {
+    return this.backend.moves === this.moves
   }
 
   private lookUp({ values, keyHashes }: RecordBatch, from: number, to: number): void {
-    const { keyOf, keys, hashes } = this
+    const { keyOf } = this
     this.values = null
+    // A new array: to store new objects in an old one costs more than to make one.
+    const keys = roomForRecords(to - from) as Key[]
     let count = 0
     try {
       for (; count < to - from; count++) keys[count] = keyOf(values[from + count])
@@ -71,10 +72,23 @@ export class KeyLookahead {
       // Its turn comes later, unless the selector does not do the same twice.
       if (count === 0) throw error
     }
-    if (keyHashes !== null) for (let index = 0; index < count; index++) hashes[index] = keyHashes[from + index]!
-    this.moves = this.backend.lookUp(keys, hashes, this.slots, count, keyHashes !== null)
+    this.hashes = keyHashes ?? hashesOf(keys, count)
+    this.hashesFrom = keyHashes === null ? 0 : from
+    this.moves = this.backend.lookUp(keys, this.hashes, this.hashesFrom, this.slots, count)
+    this.keys = keys
     this.values = values
     this.first = from
     this.end = from + count
   }
+}
+
+/** 0 for what is no key. */
+function hashesOf(keys: readonly Key[], count: number): readonly number[] {
+  // oxlint-disable-next-line unicorn/no-new-array -- one allocation
+  const hashes = new Array<number>(count)
+  for (let index = 0; index < count; index++) {
+    const key = keys[index]!
+    hashes[index] = typeof key === 'number' ? signedNumberHash(key) : isKey(key) ? signedKeyHash(key) : 0
+  }
+  return hashes
 }

@@ -12,6 +12,9 @@ const CHUNK_MASK = CHUNK_SLOTS - 1
 /** Shorter strings V8 never stores as a piece of a longer one. */
 const SLICED_STRING_MIN = 13
 
+/** As long as what lookups touch fits into the caches, to fetch it ahead costs more than it saves. */
+const LEAST_SLOTS_TO_TOUCH = 1 << 12
+
 /** A page as a snapshot writes it: its slots with the bytes of their keys, one after the other. */
 export interface PagePart {
   readonly slots: number
@@ -33,6 +36,8 @@ export class KeyTable implements IndexedSlots {
   moves = 0
   /** So that no compiler leaves out what only touches. */
   touched = 0
+  /** Some identity may stand for another key than itself: it begins with NUL. */
+  private hasEscapes = false
   private readonly columns: (StateColumn | null)[]
   private readonly identities = new StateColumn()
   private readonly index = new KeyIndex(this)
@@ -61,12 +66,45 @@ export class KeyTable implements IndexedSlots {
   }
 
   /**
-   * `find` for the first `count` keys (-1 for what is no key), the slots into `slots`, in passes over all of them: none waits for another, so the processor fetches what they need at the same time. The second pass only fetches texts to be compared, the last
-   * the states.
+   * `find` for the first `count` keys (-1 for what is no key), the slots into `slots`. In a large table in passes over all of them, in which none waits for another, so the processor fetches what they need at the same time: the
+   * first passes only fetch what is to be compared, the last the states.
    */
-  findAll(keys: readonly Key[], hashes: Int32Array, slots: Int32Array, count: number): void {
+  findAll(keys: readonly Key[], hashes: readonly number[], hashesFrom: number, slots: Int32Array, count: number): void {
+    const isLarge = this.end > LEAST_SLOTS_TO_TOUCH
+    if (isLarge) this.touchKeys(keys, hashes, hashesFrom, slots, count)
     const { pairs } = this.index
-    for (let index = 0; index < count; index++) slots[index] = pairs[firstPair(hashes[index]!, pairs)]! - 1
+    const { identities, hasEscapes } = this
+    const mask = pairs.length - 1
+    for (let index = 0; index < count; index++) {
+      const key = keys[index]!
+      const hash = hashes[hashesFrom + index]!
+      let at = firstPair(hash, pairs)
+      while (pairs[at + 1] !== hash && pairs[at] !== 0) at = (at + 2) & mask
+      const slot = pairs[at]! - 1
+      const isFound =
+        slot >= 0 &&
+        (typeof key === 'number'
+          ? identities.holdsNumber(slot, key)
+          : typeof key === 'string' && identities.get(slot) === key && !(hasEscapes && key.charCodeAt(0) === 0))
+      slots[index] = isFound ? slot : this.findKey(key, hash)
+    }
+    if (isLarge) for (const column of this.columns) column?.touch(slots, count)
+  }
+
+  private findKey(key: Key, hash: number): number {
+    if (typeof key === 'number') return this.findNumber(key, hash)
+    return isKey(key) ? this.find(mapKeyOf(key), hash) : -1
+  }
+
+  private touchKeys(
+    keys: readonly Key[],
+    hashes: readonly number[],
+    hashesFrom: number,
+    slots: Int32Array,
+    count: number,
+  ): void {
+    const { pairs } = this.index
+    for (let index = 0; index < count; index++) slots[index] = pairs[firstPair(hashes[hashesFrom + index]!, pairs)]! - 1
     let touched = 0
     for (let index = 0; index < count; index++) {
       const slot = slots[index]!
@@ -75,21 +113,6 @@ export class KeyTable implements IndexedSlots {
       if (typeof identity === 'string') touched += identity.length
     }
     this.touched = touched
-    for (let index = 0; index < count; index++) {
-      const key = keys[index]!
-      const slot = slots[index]!
-      if (typeof key === 'number') {
-        if (slot < 0 || !this.identities.holdsNumber(slot, key)) slots[index] = this.findNumber(key, hashes[index]!)
-      } else if (typeof key === 'string') {
-        if (slot < 0 || key.charCodeAt(0) === 0 || this.identities.get(slot) !== key)
-          slots[index] = this.find(mapKeyOf(key), hashes[index]!)
-      } else if (isKey(key)) {
-        slots[index] = this.find(mapKeyOf(key), hashes[index]!)
-      } else {
-        slots[index] = -1
-      }
-    }
-    for (const column of this.columns) column?.touch(slots, count)
   }
 
   pageOf(slot: number): KeyPage {
@@ -119,6 +142,17 @@ export class KeyTable implements IndexedSlots {
   addTo(slot: number, state: number, summand: number): number {
     const column = this.columns[state]!
     return column === null ? Number.NaN : column.add(slot, summand)
+  }
+
+  /** The number that is stored, or NaN. */
+  numberAt(slot: number, state: number): number {
+    const column = this.columns[state]!
+    return column === null ? Number.NaN : column.numberAt(slot)
+  }
+
+  /** Stores a number, no NaN, where `numberAt` gave one; the page must have been preserved. */
+  replaceNumber(slot: number, state: number, value: number): void {
+    this.columns[state]!.replaceNumber(slot, value)
   }
 
   /** Removes a state; the page must have been preserved. Returns whether the key thereby lost its slot. */
@@ -198,6 +232,7 @@ export class KeyTable implements IndexedSlots {
     page.group.count++
     page.group.live++
     this.identities.set(slot, identity)
+    this.hasEscapes ||= typeof identity === 'string' && identity.charCodeAt(0) === 0
     this.chunks[slot >> CHUNK_BITS]!.hashes[slot & CHUNK_MASK] = hash
     this.index.link(slot)
     return slot

@@ -52,6 +52,16 @@ export class StateColumn {
     return this.chunks[slot >> CHUNK_BITS]!.add(slot & CHUNK_MASK, summand)
   }
 
+  /** The number that is stored, or NaN. */
+  numberAt(slot: number): number {
+    return this.chunks[slot >> CHUNK_BITS]!.numberAt(slot & CHUNK_MASK)
+  }
+
+  /** Stores a number, no NaN, where `numberAt` gave one. */
+  replaceNumber(slot: number, value: number): void {
+    this.chunks[slot >> CHUNK_BITS]!.replaceNumber(slot & CHUNK_MASK, value)
+  }
+
   /** Fetches what lies in the first `count` of these slots (-1 for none) into the cache. */
   touch(slots: Int32Array, count: number): void {
     let sum = 0
@@ -115,6 +125,15 @@ class ColumnChunk {
     const wasAbsent = values[slot] === ABSENT
     values[slot] = value
     return wasAbsent
+  }
+
+  /** NaN in chunks of references too: they come from other values. */
+  numberAt(slot: number): number {
+    return this.values === null ? this.numbers[slot]! : Number.NaN
+  }
+
+  replaceNumber(slot: number, value: number): void {
+    this.numbers[slot] = value
   }
 
   touch(slot: number): number {
