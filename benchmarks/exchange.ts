@@ -1,11 +1,13 @@
 /**
- * How fast do two workers exchange small records by key (harness/exchange-workers.ts), beside a warm Flink that exchanges the same ones and sums them by key? (exchange-job.ts takes our whole job.)
+ * How fast do two workers exchange small records by key (harness/exchange-workers.ts), beside a warm Flink that exchanges the same ones? Nothing is kept per key on either side. (exchange-job.ts takes whole jobs
+ * that sum by key.)
  * npm run bench:exchange [-- --rounds 5 --records 20000000 --no-flink]
  */
 import { join } from 'node:path'
 import { compare, type Subject } from './harness/compare.ts'
 import { measure } from './harness/measure.ts'
-import { flink, hasFlink, numberArgument, ROOT } from './harness/subjects.ts'
+import { ROOT } from './harness/root.ts'
+import { flink, hasFlink, numberArgument } from './harness/subjects.ts'
 
 const rounds = numberArgument('rounds', 5)
 const records = numberArgument('records', 20_000_000)
@@ -31,7 +33,7 @@ for (const keys of [1000, 100_000]) {
     subjects: [
       workers('ring', keys),
       workers('postMessage', keys),
-      ...(withFlink ? [flink('warm Flink p=2', 2, records, '--workload', 'exchange', ...size)] : []),
+      ...(withFlink ? [flink('warm Flink p=2', 2, records, '--workload', 'exchange-alone', ...size)] : []),
     ],
     rounds,
   })

@@ -15,7 +15,8 @@ import { openClient } from '../test/kafka/client-calls.ts'
 import { TopicFeeder } from '../test/kafka/topic-feeder.ts'
 import { JavaPeer } from './harness/java-peer.ts'
 import { median } from './harness/statistics.ts'
-import { jobFile, numberArgument, ROOT } from './harness/subjects.ts'
+import { ROOT } from './harness/root.ts'
+import { jobFile, numberArgument } from './harness/subjects.ts'
 import { seeded } from './harness/words-file.ts'
 
 const kills = numberArgument('kills', 5)

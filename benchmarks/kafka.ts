@@ -11,7 +11,8 @@ import { TopicFeeder } from '../test/kafka/topic-feeder.ts'
 import { compare, type Subject } from './harness/compare.ts'
 import { JavaPeer } from './harness/java-peer.ts'
 import { measure } from './harness/measure.ts'
-import { jobFile, numberArgument, ROOT, runTidemark } from './harness/subjects.ts'
+import { ROOT } from './harness/root.ts'
+import { jobFile, numberArgument, runTidemark } from './harness/subjects.ts'
 import { seeded } from './harness/words-file.ts'
 
 const rounds = numberArgument('rounds', 3)

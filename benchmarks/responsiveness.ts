@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { measure } from './harness/measure.ts'
 import { quantile } from './harness/statistics.ts'
-import { jobFile, numberArgument, ROOT, runTidemark } from './harness/subjects.ts'
+import { ROOT } from './harness/root.ts'
+import { jobFile, numberArgument, runTidemark } from './harness/subjects.ts'
 
 const rounds = numberArgument('rounds', 3)
 const records = numberArgument('records', 60_000_000)

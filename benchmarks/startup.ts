@@ -6,7 +6,8 @@ import { copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compare } from './harness/compare.ts'
-import { handWritten, jobFile, numberArgument, ROOT, runTidemark } from './harness/subjects.ts'
+import { ROOT } from './harness/root.ts'
+import { handWritten, jobFile, numberArgument, runTidemark } from './harness/subjects.ts'
 
 // A project of its own, as users have, so that its cache can be removed.
 const project = await mkdtemp(join(tmpdir(), 'bench-startup-'))

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RunResult } from './compare.ts'
 import { measure } from './measure.ts'
-import { ROOT } from './subjects.ts'
+import { ROOT } from './root.ts'
 
 const OPENED = ['java.util', 'java.lang', 'java.time', 'java.net', 'java.nio', 'java.util.concurrent']
 

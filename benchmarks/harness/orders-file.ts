@@ -3,7 +3,7 @@ import { mkdir, rename } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { once } from 'node:events'
-import { ROOT } from './subjects.ts'
+import { ROOT } from './root.ts'
 import { seeded } from './words-file.ts'
 
 const CUSTOMERS = 1000

@@ -1,16 +1,12 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { RunResult, Subject } from './compare.ts'
+import { JavaPeer } from './java-peer.ts'
 import { measure } from './measure.ts'
+import { ROOT } from './root.ts'
 
-/** `npm run` starts in the root of the workspace. */
-export const ROOT = process.cwd()
 const CLI = join(ROOT, 'packages/tidemark/bin/tidemark.js')
-const FLINK = join(ROOT, 'node_modules/.cache/flink-peer')
-const FLINK_PROJECT = join(ROOT, 'benchmarks/peers/flink')
 
 export interface TidemarkRun {
   /** Path of the job file. */
@@ -101,45 +97,16 @@ export function handWritten(name: string, program: string, ...rest: readonly str
   }
 }
 
+const peer = new JavaPeer('flink', 'bench.Peer')
+
 /** Whether Java and Maven are here; builds the Flink peer when it is not built yet. */
 export function hasFlink(): boolean {
-  if (process.argv.includes('--no-flink')) return false
-  if (existsSync(join(FLINK, 'lib')) && existsSync(join(FLINK, 'target/flink-peer-1.jar'))) return true
-  const goals = ['package', 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${FLINK}/lib`]
-  const { status } = spawnSync('mvn', ['-q', '-B', '-f', FLINK_PROJECT, ...goals], { stdio: 'inherit' })
-  if (status !== 0) console.log('Without the Flink peer: it needs Maven and Java 17.')
-  return status === 0
+  return peer.isReady()
 }
 
-const OPENED = ['java.util', 'java.lang', 'java.time', 'java.net', 'java.nio', 'java.util.concurrent']
-
-/**
- * Flink in one process with a warm JVM: time and CPU are those of its second job, the time from the first record to the last. `counted` as in `TidemarkRun`.
- */
+/** Flink in one process with a warm JVM: time and CPU are those of its second job, the time from the first record to the last. `counted` as in `TidemarkRun`. */
 export function flink(name: string, parallelism: number, counted: number, ...rest: readonly string[]): Subject {
-  const opens = OPENED.map((module) => `--add-opens=java.base/${module}=ALL-UNNAMED`)
-  const java = ['java', '-Xmx4g', ...opens, '-cp', `${FLINK}/target/flink-peer-1.jar:${FLINK}/lib/*`, 'bench.Peer']
-  return {
-    name,
-    async run() {
-      const checkpoints = await mkdtemp(join(tmpdir(), 'bench-checkpoints-'))
-      try {
-        const argv = [...java, '--checkpoints', checkpoints, '--parallelism', `${parallelism}`, ...rest]
-        const { stdout, peakRssMegabytes } = await measure({ argv })
-        const { records, ...taken } = JSON.parse(stdout.trim()) as FlinkResult
-        if (records !== counted) throw new Error(`Flink counted ${records} records, not ${counted}`)
-        return { ...taken, peakRssMegabytes }
-      } finally {
-        await rm(checkpoints, { recursive: true, force: true })
-      }
-    },
-  }
-}
-
-interface FlinkResult {
-  readonly records: number
-  readonly seconds: number
-  readonly cpuSeconds: number
+  return { name, run: () => peer.run(counted, '--checkpoints', '--parallelism', `${parallelism}`, ...rest) }
 }
 
 /** `--name value` among the arguments of a benchmark. */

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { once } from 'node:events'
-import { ROOT } from './subjects.ts'
+import { ROOT } from './root.ts'
 
 const VOCABULARY = 100_000
 const CONSONANTS = 'bcdfghjklmnpqrstvwz'

@@ -39,7 +39,7 @@ export class ScanOperator implements Operator {
     for (;;) {
       try {
         while (index < to && !out.isFull) {
-          const end = keys.open(batch, index, to)
+          let end = keys.open(batch, index, to)
           const { first, slots, keys: ofWindow } = keys
           for (; index < end && !out.isFull; index++) {
             const record = values[index]
@@ -55,6 +55,7 @@ export class ScanOperator implements Operator {
               keys.useOpen(index)
               accumulator = step(this.state.get(), record)
               this.store(index, accumulator, index === from)
+              if (!keys.isCurrent) end = index + 1
             }
             out.emit(
               [ofWindow[index - first], accumulator],

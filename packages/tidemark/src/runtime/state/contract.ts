@@ -36,8 +36,6 @@ export interface KeyedStateBackend {
   setFoundKey(key: Key, hash: number, slot: number, moves: number): void
   /** The handle of a declared state. Made once per state, in `open`. */
   handle(name: string): KeyedHandle
-  /** A function that adds 1 to the number in this value state of the current key (0 where there is none) and returns the sum. What the handle does, in one step. */
-  counter(name: string): () => number
   /** The numbers of a value state by where `KeyLookahead` found their keys: for steps of our own, which say what is done to the state between two records. */
   numbers(name: string): NumberCells
   /** Keys that have any state. */
@@ -54,6 +52,8 @@ export interface NumberCells {
   get(slot: number): number
   /** Stores a number where `get` gave one. */
   replace(slot: number, value: number): void
+  /** Adds to the number and returns the sum; NaN, and nothing is changed, where `get` gives NaN. */
+  add(slot: number, summand: number): number
 }
 
 /** A snapshot being written, in slices. At most one per backend is guaranteed to be cheap; several are correct. */

@@ -124,14 +124,6 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     this.key = key
   }
 
-  counter(name: string): () => number {
-    const state = this.stateOf(name)
-    return () => {
-      const sum = this.addOne(state)
-      return sum === sum ? sum : this.countFirst(state)
-    }
-  }
-
   numbers(name: string): NumberCells {
     return new HeapNumberCells(this, this.stateOf(name))
   }
@@ -143,6 +135,12 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   replaceNumber(slot: number, state: number, value: number): void {
     if (this.unfixed.length > 0) this.preserve(this.table.pageOf(slot))
     this.table.replaceNumber(slot, state, value)
+  }
+
+  addNumber(slot: number, state: number, summand: number): number {
+    if (slot < 0) return Number.NaN
+    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(slot))
+    return this.table.addTo(slot, state, summand)
   }
 
   read(state: number): unknown {
@@ -223,20 +221,6 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
     const state = this.names.indexOf(name)
     assert(state >= 0, `${this.operator} declares no keyed state '${name}'`)
     return state
-  }
-
-  /** NaN where there is no number yet, or not among numbers only. */
-  private addOne(state: number): number {
-    if (this.slot < 0) return Number.NaN
-    if (this.unfixed.length > 0) this.preserve(this.table.pageOf(this.slot))
-    return this.table.addTo(this.slot, state, 1)
-  }
-
-  private countFirst(state: number): number {
-    const old = this.read(state)
-    const count = old === ABSENT ? 1 : (old as number) + 1
-    this.write(state, count)
-    return count
   }
 
   private addCurrentKey(): void {
@@ -325,5 +309,9 @@ class HeapNumberCells implements NumberCells {
 
   replace(slot: number, value: number): void {
     this.backend.replaceNumber(slot, this.state, value)
+  }
+
+  add(slot: number, summand: number): number {
+    return this.backend.addNumber(slot, this.state, summand)
   }
 }

@@ -58,8 +58,7 @@ const batchOf = (records: readonly unknown[], keys: readonly Key[], isHashed: bo
 })
 
 function handle({ backend, count, note }: Site, { does }: Event): unknown {
-  if (does === 'count') return backend.counter('count')()
-  if (does === 'handle') count.set(count.get() + 2)
+  if (does === 'count' || does === 'handle') count.set(count.get() + 2)
   else if (does === 'note') note.set(backend.currentKey)
   else {
     count.clear()
@@ -92,6 +91,43 @@ describe('looking keys up ahead', () => {
           }
         },
       ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('says of each key in a window where its numbers are, until slots move', () => {
+    fc.assert(
+      fc.property(fc.array(anyBatch, { maxLength: 8 }), fc.boolean(), (batches, isHashed) => {
+        const site = makeSite()
+        const numbers = site.backend.numbers('count')
+        const lookahead = new KeyLookahead(site.backend, keyOf)
+        const model = new Map<unknown, number>()
+        for (const events of batches) {
+          const batch = batchOf(events, events.map(keyOf), isHashed)
+          for (let index = 0; index < events.length;) {
+            let end = lookahead.open(batch, index, events.length)
+            const { first } = lookahead
+            for (; index < end; index++) {
+              const { key, does } = events[index]!
+              const identity = mapKeyOf(key)
+              let sum = numbers.add(lookahead.slots[index - first]!, 1)
+              if (Number.isNaN(sum)) {
+                lookahead.useOpen(index)
+                sum = site.count.update((old) => old + 1)
+              }
+              model.set(identity, (model.get(identity) ?? 0) + 1)
+              if (sum !== model.get(identity) || !Object.is(lookahead.keys[index - first], key))
+                expect.fail(`${fc.stringify(key)}: ${sum}, not ${model.get(identity)}`)
+              if (does === 'clear') {
+                lookahead.useOpen(index)
+                site.count.clear()
+                model.delete(identity)
+              }
+              if (!lookahead.isCurrent) end = index + 1
+            }
+          }
+        }
+      }),
       { numRuns: 60 },
     )
   })

@@ -15,6 +15,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  *
  * <pre>java … bench.Peer --workload keyed-count --records 20000000 --keys 1000 --parallelism 2 --checkpoints DIRECTORY
  * java … bench.Peer --workload exchange --records 20000000 --keys 1000 --parallelism 2 --checkpoints DIRECTORY
+ * java … bench.Peer --workload exchange-alone --records 20000000 --keys 1000 --parallelism 2 --checkpoints DIRECTORY
  * java … bench.Peer --workload word-count --input words.txt --parallelism 2 --checkpoints DIRECTORY</pre>
  */
 public final class Peer {
@@ -37,6 +38,7 @@ public final class Peer {
         long records = Long.parseLong(options.get("records"));
         int keys = Integer.parseInt(options.get("keys"));
         if (options.get("workload").equals("exchange")) Workloads.exchange(environment, records, keys);
+        else if (options.get("workload").equals("exchange-alone")) Workloads.exchangeAlone(environment, records, keys);
         else Workloads.keyedCount(environment, records, keys);
       }
       long cpuBefore = system.getProcessCpuTime();

@@ -12,6 +12,7 @@ import org.apache.flink.connector.file.src.FileSource;
 import org.apache.flink.connector.file.src.reader.TextLineInputFormat;
 import org.apache.flink.core.fs.Path;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 import org.apache.flink.util.Collector;
@@ -28,15 +29,28 @@ final class Workloads {
   }
 
   static void exchange(StreamExecutionEnvironment environment, long records, int keys) {
-    NumberSequenceSource numbers = new NumberSequenceSource(0, records - 1);
-    environment
-        .fromSource(numbers, WatermarkStrategy.noWatermarks(), "numbers")
-        .map(new ToReading(keys))
-        .returns(Types.TUPLE(Types.STRING, Types.LONG))
-        .keyBy(reading -> reading.f0, Types.STRING)
+    readingsByKey(environment, records, keys)
         .process(new SumByKey())
         .returns(Types.TUPLE(Types.STRING, Types.LONG))
         .sinkTo(new DiscardingSink<>());
+  }
+
+  /** Nothing is kept per key. */
+  static void exchangeAlone(StreamExecutionEnvironment environment, long records, int keys) {
+    readingsByKey(environment, records, keys)
+        .process(new SumOfAll())
+        .returns(Types.LONG)
+        .sinkTo(new DiscardingSink<>());
+  }
+
+  private static KeyedStream<Tuple2<String, Long>, String> readingsByKey(
+      StreamExecutionEnvironment environment, long records, int keys) {
+    NumberSequenceSource numbers = new NumberSequenceSource(0, records - 1);
+    return environment
+        .fromSource(numbers, WatermarkStrategy.noWatermarks(), "numbers")
+        .map(new ToReading(keys))
+        .returns(Types.TUPLE(Types.STRING, Types.LONG))
+        .keyBy(reading -> reading.f0, Types.STRING);
   }
 
   static void wordCount(StreamExecutionEnvironment environment, String input) {

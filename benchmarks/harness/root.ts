@@ -1,0 +1,2 @@
+/** Of the workspace: `npm run` starts there. */
+export const ROOT = process.cwd()
