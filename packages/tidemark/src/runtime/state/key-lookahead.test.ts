@@ -132,6 +132,34 @@ describe('looking keys up ahead', () => {
     )
   })
 
+  it('says so when slots have moved within a window: new keys had their group packed, and took the places of old ones', () => {
+    const site = makeSite()
+    const numbers = site.backend.numbers('count')
+    for (let key = 0; key < 4000; key++) {
+      site.backend.setCurrentKey(key)
+      site.count.set(key)
+    }
+    for (let key = 40; key < 4000; key++) {
+      site.backend.setCurrentKey(key)
+      site.count.clear()
+    }
+    const old = Array.from({ length: 40 }, (_, key) => key)
+    const batch = recordBatch([...old, ...Array.from({ length: 48 }, (_, index) => 5000 + index), ...old])
+    const lookahead = new KeyLookahead(site.backend, (record) => record as Key)
+    const end = lookahead.open(batch, 0, batch.values.length)
+    expect(end).toBe(128)
+    expect(lookahead.isCurrent).toBe(true)
+    for (let index = 40; index < 88; index++) {
+      lookahead.useOpen(index)
+      site.count.set(-1)
+    }
+    expect(lookahead.isCurrent).toBe(false)
+    const moved = old.filter((key) => numbers.get(lookahead.slots[88 + key]!) !== key)
+    expect(moved.length).toBeGreaterThan(0)
+    lookahead.open(batch, 88, 128)
+    expect(old.map((key) => numbers.get(lookahead.slots[key]!))).toEqual(old)
+  })
+
   it('lets no later record spoil an earlier one: a selector that throws and what is no key come in their turn', () => {
     const site = makeSite()
     const records: readonly unknown[] = [...Array.from({ length: 20 }, (_, index) => index), 'throw', null, {}, 'end']
