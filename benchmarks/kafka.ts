@@ -1,6 +1,6 @@
 /**
  * How fast are records of 100 bytes read from Kafka, written to Kafka, and counted from Kafka to Kafka, exactly once with a checkpoint each second, with a broker on the same machine?
- * npm run bench:kafka [-- --rounds 3 --records 2000000 --keys 1000 --no-kafka-streams --no-flink-kafka --no-kafkajs]
+ * npm run bench:kafka [-- --rounds 3 --records 2000000 --keys 1000 --only reading|writing|counting --no-kafka-streams --no-flink-kafka --no-kafkajs]
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -25,6 +25,12 @@ const units = { count: records, name: 'records' }
 const broker = await startBroker({ isMeasured: true })
 const feeder = new TopicFeeder(broker.bootstrap)
 let topics = 0
+
+/** Whether `--only` names this part, or none. */
+function isWanted(part: string): boolean {
+  const index = process.argv.indexOf('--only')
+  return index === -1 || process.argv[index + 1] === part
+}
 
 async function newTopic(): Promise<string> {
   const topic = `output-${++topics}`
@@ -88,34 +94,36 @@ try {
     await feeder.append('input', batch)
   }
   const kafkajs = await kafkaJs()
-  await compare({
-    title: `reading ${records / 1e6} M records of 100 bytes`,
-    units,
-    subjects: [
-      tidemark('tidemark p=1', 'kafka-read', 1, async () => ['--topic', 'input']),
-      tidemark('tidemark p=2', 'kafka-read', 2, async () => ['--topic', 'input']),
-      ...(kafkajs === null ? [] : [kafkajs('read', async () => 'input')]),
-    ],
-    rounds,
-  })
+  if (isWanted('reading'))
+    await compare({
+      title: `reading ${records / 1e6} M records of 100 bytes`,
+      units,
+      subjects: [
+        tidemark('tidemark p=1', 'kafka-read', 1, async () => ['--topic', 'input']),
+        tidemark('tidemark p=2', 'kafka-read', 2, async () => ['--topic', 'input']),
+        ...(kafkajs === null ? [] : [kafkajs('read', async () => 'input')]),
+      ],
+      rounds,
+    })
   const write = (delivery: string) =>
     tidemark(`tidemark p=1 ${delivery}`, 'kafka-write', 1, async () =>
       ['--topic', await newTopic(), '--delivery', delivery].concat(['--records', `${records}`]),
     )
-  await compare({
-    title: `writing ${records / 1e6} M records of 100 bytes`,
-    units,
-    subjects: [
-      write('exactly-once'),
-      write('at-least-once'),
-      ...(kafkajs === null ? [] : [kafkajs('write', newTopic)]),
-    ],
-    rounds,
-  })
+  if (isWanted('writing'))
+    await compare({
+      title: `writing ${records / 1e6} M records of 100 bytes`,
+      units,
+      subjects: [
+        write('exactly-once'),
+        write('at-least-once'),
+        ...(kafkajs === null ? [] : [kafkajs('write', newTopic)]),
+      ],
+      rounds,
+    })
   const streams = new JavaPeer('kafka-streams', 'bench.StreamsPeer')
   const flink = new JavaPeer('flink-kafka', 'bench.KafkaPeer')
-  const kafkaStreams = (name: string, commitIntervalMs: string): Subject => ({
-    name: `Kafka Streams exactly_once_v2, 2 threads, ${name}`,
+  const kafkaStreams = (store: 'rocksdb' | 'memory', commitIntervalMs: string): Subject => ({
+    name: `Kafka Streams exactly_once_v2, 2 threads, ${store}, a commit each ${commitIntervalMs} ms`,
     async run() {
       const own = [
         '--application',
@@ -124,30 +132,39 @@ try {
         `${records}`,
         '--commit-interval',
         commitIntervalMs,
+        '--store',
+        store,
       ]
       return streams.run(records, '--state', ...(await between()), ...own)
     },
   })
   const between = async () => ['--bootstrap', broker.bootstrap, '--input', 'input', '--output', await newTopic()]
-  await compare({
-    title: `counting ${records / 1e6} M records by ${keys} keys, Kafka to Kafka, exactly once`,
-    units,
-    subjects: [
-      tidemark('tidemark p=2', 'kafka-count', 2, async () => ['--input', 'input', '--output', await newTopic()]),
-      ...(streams.isReady()
-        ? [kafkaStreams('a commit each second', '1000'), kafkaStreams('a commit each 100 ms, its default', '100')]
-        : []),
-      ...(flink.isReady()
-        ? [
-            {
-              name: 'Flink p=2',
-              run: async () => flink.run(records, '--checkpoints', ...(await between())),
-            },
-          ]
-        : []),
-    ],
-    rounds,
-  })
+  if (isWanted('counting'))
+    await compare({
+      title: `counting ${records / 1e6} M records by ${keys} keys, Kafka to Kafka, exactly once`,
+      units,
+      subjects: [
+        tidemark('tidemark p=2', 'kafka-count', 2, async () => ['--input', 'input', '--output', await newTopic()]),
+        ...(streams.isReady()
+          ? // Its defaults are rocksdb and 100 ms.
+            [
+              kafkaStreams('rocksdb', '1000'),
+              kafkaStreams('rocksdb', '100'),
+              kafkaStreams('memory', '1000'),
+              kafkaStreams('memory', '100'),
+            ]
+          : []),
+        ...(flink.isReady()
+          ? [
+              {
+                name: 'Flink p=2',
+                run: async () => flink.run(records, '--checkpoints', ...(await between())),
+              },
+            ]
+          : []),
+      ],
+      rounds,
+    })
 } finally {
   await feeder.close()
   await broker.stop()

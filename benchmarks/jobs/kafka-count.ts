@@ -1,10 +1,10 @@
 /**
- * Counts the records of a topic by their key, to its end as of now (`--unbounded`: for ever), and writes each count to another topic, exactly once.
+ * Counts the records of a topic by their key (the value is left alone), to its end as of now (`--unbounded`: for ever), and writes each count to another topic, exactly once.
  *
  *     npx tidemark run benchmarks/jobs/kafka-count.ts --parallelism 2 --checkpoint-interval 1s -- --brokers localhost:9092 --input input --output output
  */
 import { parseArgs } from 'node:util'
-import { bytes, kafka, text } from '@tidemark/kafka'
+import { ignored, kafka, text } from '@tidemark/kafka'
 import { defineJob } from 'tidemark'
 import { ended, started } from '../harness/stopwatch.ts'
 
@@ -19,7 +19,10 @@ export default defineJob('kafka-count', (job) => {
   }).values
   const cluster = kafka({ brokers })
   job
-    .source('input', cluster.records(input, { key: text(), value: bytes(), ...(unbounded ? {} : { stop: 'latest' }) }))
+    .source(
+      'input',
+      cluster.records(input, { key: text(), value: ignored(), ...(unbounded ? {} : { stop: 'latest' }) }),
+    )
     .map(({ key }) => {
       started()
       return key

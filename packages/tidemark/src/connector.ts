@@ -1,3 +1,4 @@
+export { crc32c } from './core/crc32c.ts'
 export { assert, type ErrorCode, isTidemarkError, TidemarkError } from './core/errors.ts'
 export { type Duration, durationMs } from './core/duration.ts'
 export type { Clock } from './core/clock.ts'
@@ -28,4 +29,5 @@ export {
   type Split,
   type SplitEnumerator,
 } from './core/source.ts'
+export { shortAscii } from './core/short-text.ts'
 export { describeIssue, isStandardSchema, type StandardResult, type StandardSchema } from './core/standard-schema.ts'

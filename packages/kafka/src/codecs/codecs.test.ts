@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { isTidemarkError, type TidemarkError } from 'tidemark/connector'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
-import type { Codec, DecodeContext } from '../codec.ts'
-import { bytes, double, int32, int64, json, nullable, text } from './index.ts'
+import type { Codec, DecodeContext, Decoder } from '../codec.ts'
+import { bytes, double, ignored, int32, int64, json, nullable, text } from './index.ts'
 
 const AT: DecodeContext = { topic: 'orders', part: 'value' }
 const context = { secret: () => '' }
@@ -92,6 +92,14 @@ describe('codecs', () => {
     expect(encode(json(), null)).toEqual(utf8('null'))
     expect(decode(nullable(json(z.object({}))), null)).toBeNull()
     expect(() => decode(nullable(json(z.object({}))), utf8('null'))).toThrow('does not fit the schema')
+  })
+
+  it('leave out what is ignored, tombstones and what is no text included', () => {
+    const decoding = ignored().createDecoding(context)
+    for (const given of [null, new Uint8Array(), Uint8Array.of(0xff, 0xfe)])
+      expect(decoding.decode(given, AT)).toBeUndefined()
+    expect(decoding.decodeRange!(Uint8Array.of(1, 2), 0, 2, AT)).toBeUndefined()
+    expectTypeOf(ignored()).toEqualTypeOf<Decoder<undefined>>()
   })
 
   it('hand the rest of a nullable codec on to the inner one', async () => {

@@ -1,4 +1,5 @@
 export { bytes } from './bytes.ts'
+export { ignored } from './ignored.ts'
 export { json } from './json.ts'
 export { nullable } from './nullable.ts'
 export { double, int32, int64 } from './numbers.ts'

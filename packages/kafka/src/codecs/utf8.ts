@@ -1,3 +1,5 @@
+import { shortAscii } from 'tidemark/connector'
+
 /** Present on every Buffer and working on any Uint8Array; not part of the documented API, hence the fallback. */
 const { utf8Slice, utf8Write } = Buffer.prototype as {
   readonly utf8Slice?: (this: Uint8Array, from: number, to: number) => string
@@ -11,10 +13,14 @@ const MOST_BYTES_PER_CHARACTER = 3
 const MAX_BY_HAND = 48
 
 /**
- * The text that the UTF-8 bytes from `start` to before `end` say; a `TypeError` where they are not UTF-8, so that nothing is replaced silently. Fast: a tolerant decoder, and a second look
+ * The text that the UTF-8 bytes from `start` to before `end` say; a `TypeError` where they are not UTF-8, so that nothing is replaced silently. Fast: short ASCII by hand; else a tolerant decoder, and a second look
  * only where it has written a replacement character (which the bytes may hold themselves).
  */
-export const decodeUtf8: (bytes: Uint8Array, start: number, end: number) => string =
+export function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
+  return shortAscii(bytes, start, end - start) ?? decodeAny(bytes, start, end)
+}
+
+const decodeAny: (bytes: Uint8Array, start: number, end: number) => string =
   utf8Slice === undefined
     ? (bytes, start, end) => strict.decode(bytes.subarray(start, end))
     : (bytes, start, end) => {

@@ -1,9 +1,8 @@
-import { assert } from 'tidemark/connector'
+import { assert, crc32c } from 'tidemark/connector'
 import type { KafkaHeader } from '../options.ts'
 import { BATCH, LENGTH_PREFIX_BYTES, MAGIC, TRANSACTIONAL } from './batch-layout.ts'
 import { checkCompression, compress, compressionNumber } from './compression.ts'
 import type { BatchBuilder, BatchIdentity, Compression, RecordParts } from './contract.ts'
-import { crc32c } from './crc32c.ts'
 
 const INITIAL_BYTES = 16_384
 const NULL = -1
@@ -99,7 +98,7 @@ class GrowingBatch implements BatchBuilder {
     batch.writeInt16BE(identity.producerEpoch, BATCH.producerEpoch)
     batch.writeInt32BE(identity.baseSequence, BATCH.baseSequence)
     batch.writeInt32BE(this.recordCount, BATCH.recordCount)
-    batch.writeUInt32BE(crc32c(batch, BATCH.attributes, batch.length), BATCH.checksum)
+    batch.writeUInt32BE(crc32c(batch.subarray(BATCH.attributes)), BATCH.checksum)
     this.recordCount = 0
     this.byteLength = BATCH.records
     return batch

@@ -6,7 +6,7 @@ import type { KafkaHeader } from '../options.ts'
 import { createBatchBuilder } from './batch-builder.ts'
 import { BATCH } from './batch-layout.ts'
 import type { BatchIdentity, Compression, RecordCursor } from './contract.ts'
-import { crc32c } from './crc32c.ts'
+import { crc32c } from 'tidemark/connector'
 import { createRecordCursor } from './record-cursor.ts'
 
 interface PlainRecord {
@@ -35,7 +35,7 @@ function readAll(bytes: Uint8Array): readonly PlainRecord[] {
 }
 
 function seal(batch: Buffer): void {
-  batch.writeUInt32BE(crc32c(batch, BATCH.attributes, batch.length), BATCH.checksum)
+  batch.writeUInt32BE(crc32c(batch.subarray(BATCH.attributes)), BATCH.checksum)
 }
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array))

@@ -12,7 +12,7 @@ import {
 } from './batch-layout.ts'
 import { checkCompression, compressionOf, decompress } from './compression.ts'
 import type { BatchHeader, RecordCursor } from './contract.ts'
-import { crc32c } from './crc32c.ts'
+import { crc32c } from 'tidemark/connector'
 
 const EMPTY = Buffer.alloc(0)
 const NO_HEADERS: readonly KafkaHeader[] = []
@@ -98,7 +98,7 @@ class FetchedRecords implements RecordCursor {
     if (magic !== MAGIC) {
       throw this.corrupt(`it has message format ${magic}, and only format 2, that of Kafka 0.11 and later, can be read`)
     }
-    const checksum = crc32c(bytes, start + BATCH.attributes, end)
+    const checksum = crc32c(bytes.subarray(start + BATCH.attributes, end))
     if (checksum !== bytes.readUInt32BE(start + BATCH.checksum)) throw this.corrupt('its checksum is wrong')
     this.readHeader(start)
     this.data = bytes

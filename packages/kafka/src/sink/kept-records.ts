@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { assert, type FileSystem, TidemarkError } from 'tidemark/connector'
+import { assert, crc32c, type FileSystem, TidemarkError } from 'tidemark/connector'
 import type { TopicPartition } from '../client/contract.ts'
 import { BATCH } from '../records/batch-layout.ts'
-import { crc32c } from '../records/crc32c.ts'
+
 import type { KeptFile } from './committable.ts'
 
 type OpenFile = Awaited<ReturnType<FileSystem['create']>>
@@ -107,7 +107,7 @@ export async function* readKept(files: FileSystem, directory: string, kept: Kept
     const content = Buffer.from(await files.read(path, at + FRAME_BYTES, topicBytes + batchBytes))
     const batch = content.subarray(topicBytes)
     const isWhole = batch.length === batchBytes && batch.length > BATCH.records
-    if (!isWhole || batch.readUInt32BE(BATCH.checksum) !== crc32c(batch, BATCH.attributes, batch.length)) {
+    if (!isWhole || batch.readUInt32BE(BATCH.checksum) !== crc32c(batch.subarray(BATCH.attributes))) {
       throw damaged(`holds a damaged batch at byte ${at}`)
     }
     yield { topic: content.toString('utf8', 0, topicBytes), partition: frame.readUInt32BE(2), batch }
@@ -124,6 +124,6 @@ export function restampBatch(
   view.setBigInt64(BATCH.producerId, identity.producerId)
   view.setInt16(BATCH.producerEpoch, identity.producerEpoch)
   view.setInt32(BATCH.baseSequence, identity.baseSequence)
-  view.setUint32(BATCH.checksum, crc32c(batch, BATCH.attributes, batch.length))
+  view.setUint32(BATCH.checksum, crc32c(batch.subarray(BATCH.attributes)))
   return view.getInt32(BATCH.recordCount)
 }

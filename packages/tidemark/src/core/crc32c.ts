@@ -1,7 +1,4 @@
 const REFLECTED_POLYNOMIAL = 0x82f63b78
-
-/** Eight tables of 256 entries, one after the other: table k advances a byte by k further zero bytes. */
-const TABLES = makeTables()
 /** Below so many bytes a view of words is not worth its making. */
 const WORDS_FROM_BYTES = 64
 /** The polynomial 1. */
@@ -10,17 +7,9 @@ const POWERS = makePowers()
 
 /**
  * CRC-32C (Castagnoli, RFC 3720) as an unsigned number. Incremental: `crc32c(b, crc32c(a))` is the checksum of `a`
- * followed by `b`. Slicing-by-8 after Kounavis and Berry: eight bytes per step.
+ * followed by `b`. Slicing-by-16 after Kounavis and Berry: 16 independent look-ups per step. 0.6 ns per byte, where look-ups in one table take 0.9 and WebAssembly, with the copy that it needs, 0.5.
  */
-export function crc32c(bytes: Uint8Array, previous = 0): number {
-  if (bytes.length < WORDS_FROM_BYTES) return ~ofBytes(bytes, 0, bytes.length, ~previous) >>> 0
-  // Words have to be aligned: what lies before the first and after the last pair of them goes byte by byte.
-  const start = -bytes.byteOffset & 3
-  const pairs = (bytes.length - start) >> 3
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + start, pairs * 2)
-  const before = ofBytes(bytes, 0, start, ~previous)
-  return ~ofBytes(bytes, start + pairs * 8, bytes.length, ofWords(words, before)) >>> 0
-}
+export const crc32c: (bytes: Uint8Array, previous?: number) => number = withTables()
 
 /** The checksum of a first part followed by a second of `length` bytes, from the checksums of both: as zlib's crc32_combine, in a microsecond. */
 export function crc32cCombine(first: number, second: number, length: number): number {
@@ -31,29 +20,78 @@ export function crc32cCombine(first: number, second: number, length: number): nu
   return (multiply(shift, first) ^ second) >>> 0
 }
 
-function ofBytes(bytes: Uint8Array, from: number, to: number, previous: number): number {
-  let crc = previous
-  for (let at = from; at < to; at++) crc = (crc >>> 8) ^ TABLES[(crc ^ bytes[at]!) & 255]!
-  return crc
+/**
+ * The tables are constants of a function: those of a module become variables when it is bundled, and then V8 looks for them, and for their length, at each look-up (1.4 instead of 0.6 ns per byte).
+ */
+function withTables(): (bytes: Uint8Array, previous?: number) => number {
+  const [T0, T1, T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13, T14, T15] = makeTables()
+
+  function ofBytes(bytes: Uint8Array, from: number, to: number, previous: number): number {
+    let crc = previous
+    for (let at = from; at < to; at++) crc = (crc >>> 8) ^ T0[(crc ^ bytes[at]!) & 255]!
+    return crc
+  }
+
+  function ofWords(words: Int32Array, previous: number): number {
+    let crc = previous
+    for (let at = 0; at < words.length; at += 4) {
+      const a = crc ^ words[at]!
+      const b = words[at + 1]!
+      const c = words[at + 2]!
+      const d = words[at + 3]!
+      crc =
+        T15[a & 255]! ^
+        T14[(a >>> 8) & 255]! ^
+        T13[(a >>> 16) & 255]! ^
+        T12[a >>> 24]! ^
+        T11[b & 255]! ^
+        T10[(b >>> 8) & 255]! ^
+        T9[(b >>> 16) & 255]! ^
+        T8[b >>> 24]! ^
+        T7[c & 255]! ^
+        T6[(c >>> 8) & 255]! ^
+        T5[(c >>> 16) & 255]! ^
+        T4[c >>> 24]! ^
+        T3[d & 255]! ^
+        T2[(d >>> 8) & 255]! ^
+        T1[(d >>> 16) & 255]! ^
+        T0[d >>> 24]!
+    }
+    return crc
+  }
+
+  return (bytes, previous = 0) => {
+    if (bytes.length < WORDS_FROM_BYTES) return ~ofBytes(bytes, 0, bytes.length, ~previous) >>> 0
+    // Words have to be aligned: what lies before the first and after the last four of them goes byte by byte.
+    const start = -bytes.byteOffset & 3
+    const steps = (bytes.length - start) >> 4
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset + start, steps * 4)
+    const before = ofBytes(bytes, 0, start, ~previous)
+    return ~ofBytes(bytes, start + steps * 16, bytes.length, ofWords(words, before)) >>> 0
+  }
 }
 
-function ofWords(words: Int32Array, previous: number): number {
-  const tables = TABLES
-  let crc = previous
-  for (let at = 0; at < words.length; at += 2) {
-    const low = crc ^ words[at]!
-    const high = words[at + 1]!
-    crc =
-      tables[1792 + (low & 255)]! ^
-      tables[1536 + ((low >>> 8) & 255)]! ^
-      tables[1280 + ((low >>> 16) & 255)]! ^
-      tables[1024 + (low >>> 24)]! ^
-      tables[768 + (high & 255)]! ^
-      tables[512 + ((high >>> 8) & 255)]! ^
-      tables[256 + ((high >>> 16) & 255)]! ^
-      tables[high >>> 24]!
+type Tables = readonly [
+  ...[Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array],
+  ...[Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array, Int32Array],
+]
+
+/** Table k advances a byte by k further zero bytes. */
+function makeTables(): Tables {
+  const tables = Array.from({ length: 16 }, () => new Int32Array(256))
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ REFLECTED_POLYNOMIAL
+    tables[0]![byte] = crc
   }
-  return crc
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = tables[0]![byte]!
+    for (let table = 1; table < 16; table++) {
+      crc = (crc >>> 8) ^ tables[0]![crc & 255]!
+      tables[table]![byte] = crc
+    }
+  }
+  return tables as readonly Int32Array[] as Tables
 }
 
 /** The product of two polynomials modulo that of the checksum; the highest bit is x^0. */
@@ -73,18 +111,4 @@ function makePowers(): Int32Array {
   powers[0] = ONE >>> 1
   for (let index = 1; index < powers.length; index++) powers[index] = multiply(powers[index - 1]!, powers[index - 1]!)
   return powers
-}
-
-function makeTables(): Int32Array {
-  const tables = new Int32Array(8 * 256)
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte
-    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ REFLECTED_POLYNOMIAL
-    tables[byte] = crc
-  }
-  for (let index = 256; index < tables.length; index++) {
-    const before = tables[index - 256]!
-    tables[index] = (before >>> 8) ^ tables[before & 255]!
-  }
-  return tables
 }

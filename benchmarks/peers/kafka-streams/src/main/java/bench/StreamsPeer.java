@@ -22,10 +22,10 @@ import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.Stores;
 
 /**
- * Counts the records of a topic by key, Kafka to Kafka, with Kafka Streams and exactly_once_v2, a commit each second unless told otherwise (the default of Kafka Streams is 100 ms), state in memory with its changelog. Prints one line of
+ * Counts the records of a topic by key, Kafka to Kafka, with Kafka Streams and exactly_once_v2, a commit each second unless told otherwise (the default of Kafka Streams is 100 ms), state in RocksDB, its default, or in memory, with its changelog. Prints one line of
  * JSON when it has counted so many records; tells the first one in any case.
  *
- * <pre>java … bench.StreamsPeer --bootstrap host:port --input in --output out --application id --records 2000000 --state DIRECTORY</pre>
+ * <pre>java … bench.StreamsPeer --bootstrap host:port --input in --output out --application id --records 2000000 --state DIRECTORY --store memory</pre>
  */
 public final class StreamsPeer {
   private StreamsPeer() {}
@@ -40,7 +40,10 @@ public final class StreamsPeer {
 
     StreamsBuilder builder = new StreamsBuilder();
     Materialized<String, Long, KeyValueStore<Bytes, byte[]>> counts =
-        Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts"))
+        Materialized.<String, Long>as(
+                options.getOrDefault("store", "rocksdb").equals("memory")
+                    ? Stores.inMemoryKeyValueStore("counts")
+                    : Stores.persistentKeyValueStore("counts"))
             .withKeySerde(Serdes.String())
             .withValueSerde(Serdes.Long())
             .withCachingDisabled();
