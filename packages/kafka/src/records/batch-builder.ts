@@ -128,6 +128,8 @@ class GrowingBatch implements BatchBuilder {
 function sizeOfVarint(value: number): number {
   if (value >= -64 && value < 64) return 1
   if (value >= -8192 && value < 8192) return 2
+  if (value >= -(2 ** 20) && value < 2 ** 20) return 3
+  if (value >= -(2 ** 27) && value < 2 ** 27) return 4
   let rest = value < 0 ? -2 * value - 1 : 2 * value
   let bytes = 1
   while (rest >= 0x80) {
@@ -142,6 +144,27 @@ function writeVarint(buffer: Buffer, start: number, value: number): number {
     buffer[start] = (value << 1) ^ (value >> 31)
     return start + 1
   }
+  return value >= -MAX_BY_BITS && value < MAX_BY_BITS
+    ? writeBits(buffer, start, value)
+    : writeLarge(buffer, start, value)
+}
+
+/** Zigzagged, a number below has at most 31 bits. */
+const MAX_BY_BITS = 2 ** 30
+
+/** By bits, which cost a fifth of divisions. */
+function writeBits(buffer: Buffer, start: number, value: number): number {
+  let at = start
+  let rest = (value << 1) ^ (value >> 31)
+  while (rest >= 0x80) {
+    buffer[at++] = (rest & 0x7f) | 0x80
+    rest >>>= 7
+  }
+  buffer[at++] = rest
+  return at
+}
+
+function writeLarge(buffer: Buffer, start: number, value: number): number {
   let at = start
   let rest = value < 0 ? -2 * value - 1 : 2 * value
   while (rest >= 0x80) {

@@ -59,6 +59,8 @@ export interface TopicTableOptions {
 export class TopicTable {
   private readonly options: TopicTableOptions
   private readonly topics = new Map<string, TopicQueues>()
+  /** Most records go where the one before went. */
+  private lastFound: TopicQueues | null = null
   private readonly wanted = new Set<string>()
   private isAsking = false
   private isClosed = false
@@ -71,8 +73,9 @@ export class TopicTable {
 
   /** Null while it is being looked up: `onChange` tells when it is known, `onMissing` that it does not exist. */
   find(name: string): TopicQueues | null {
+    if (name === this.lastFound?.name) return this.lastFound
     const known = this.topics.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined) return (this.lastFound = known)
     this.wanted.add(name)
     this.refresh()
     return null
