@@ -17,7 +17,7 @@ export interface IndexedSlots {
 }
 
 /**
- * From hashes to slots: open addressing, linear probing, at most half full, no tombstones. It grows without a stop: slots move to the larger index a few at a time, and until
+ * From hashes to slots: open addressing, linear probing, at most a quarter full, no tombstones. It grows without a stop: slots move to the larger index a few at a time, and until
  * all have, what is not found there is looked for in the smaller one, which does not change any more. What it still says of removed or reused slots does no harm, since
  * whoever looks compares the key.
  */
