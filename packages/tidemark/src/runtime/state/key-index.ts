@@ -1,6 +1,8 @@
 const FIRST_PAIRS = 1 << 4
 /** Fibonacci hashing: takes the upper bits of the product, since the lower bits of the hash are much the same in all keys of a group. */
 const GOLDEN = 0x9e3779b1 | 0
+/** Up to here, which fits into a cache of a processor, the index is at most a quarter full: half of the keys of one that is half full are not where their hash says, and each of these costs a branch that was not foreseen. */
+const SPARSE_WORDS = 1 << 17
 /** After a growth each new key brings so many slots over: far more than are needed before the next growth. */
 const SLOTS_PER_STEP = 64
 
@@ -17,7 +19,7 @@ export interface IndexedSlots {
 }
 
 /**
- * From hashes to slots: open addressing, linear probing, at most a quarter full, no tombstones. It grows without a stop: slots move to the larger index a few at a time, and until
+ * From hashes to slots: open addressing, linear probing, at most half full, no tombstones. It grows without a stop: slots move to the larger index a few at a time, and until
  * all have, what is not found there is looked for in the smaller one, which does not change any more. What it still says of removed or reused slots does no harm, since
  * whoever looks compares the key.
  */
@@ -39,7 +41,7 @@ export class KeyIndex {
 
   /** Adds a slot whose key is in none. */
   link(slot: number): void {
-    if ((this.used + 1) * 8 > this.pairs.length) this.grow()
+    if (this.used + 1 > this.most) this.grow()
     if (this.old !== null) this.move(SLOTS_PER_STEP)
     this.used++
     this.insert(slot)
@@ -49,6 +51,12 @@ export class KeyIndex {
   unlink(slot: number): void {
     this.used--
     if (this.slots.linkedIn(slot) === this.generation) this.close(slot)
+  }
+
+  /** So many slots may be linked. */
+  private get most(): number {
+    const { length } = this.pairs
+    return length <= SPARSE_WORDS ? length >> 3 : length >> 2
   }
 
   private insert(slot: number): void {
