@@ -8,9 +8,9 @@ const INITIAL_BYTES = 16_384
 const NULL = -1
 const NOTHING = new Uint8Array()
 const MAX_BY_HAND = 32
-/** A varint takes at most 5 bytes, a varlong 10: what a record needs beside its key, value and headers. */
 /** Twice its distance to another time has to be an exact number. Year 144,683. */
 const MAX_TIMESTAMP_MS = 2 ** 52
+/** A varint takes at most 5 bytes, a varlong 10: what a record needs beside its key, value and headers. */
 const MAX_RECORD_OVERHEAD_BYTES = 1 + 10 + 5 * 5
 
 /** Fails where this Node does not know the compression. */

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { assert, crc32c, type FileSystem, TidemarkError } from 'tidemark/connector'
 import type { TopicPartition } from '../client/contract.ts'
 import { BATCH } from '../records/batch-layout.ts'
-
 import type { KeptFile } from './committable.ts'
 
 type OpenFile = Awaited<ReturnType<FileSystem['create']>>

@@ -195,6 +195,11 @@ export function isKey(key: unknown): key is Key {
   return true
 }
 
+/** The key, of a tuple a copy: whoever gave it may fill the same one for the next record. */
+export function ownKey(key: Key): Key {
+  return typeof key === 'object' && Array.isArray(key) ? (key.slice() as unknown as Key) : key
+}
+
 function isKeyPart(key: unknown): key is KeyPart {
   const type = typeof key
   return type === 'string' || type === 'number' || type === 'bigint' || type === 'boolean'

@@ -131,4 +131,20 @@ describe('an edge writer', () => {
     forward.write({ ...recordBatch([1]), keyHashes: [1] })
     expect(channel!.poll()).toEqual(recordBatch([1]))
   })
+
+  it('sends each record by its own key, also where the selector fills the same tuple for each', () => {
+    const channels = makeChannels(3, 1 << 20)
+    const tuple: [string, number] = ['', 0]
+    const keyOf = (record: unknown): Key => {
+      tuple[1] = record as number
+      return tuple
+    }
+    const writer = new EdgeWriter(channels, { keyOf, channelOfHash }, 10)
+    writer.write(recordBatch(Array.from({ length: 50 }, (_, index) => index)))
+    writer.flush()
+    for (const [index, channel] of channels.entries()) {
+      for (const [, { values }] of batchesOf(channel, index))
+        for (const value of values) expect(channelOfHash(signedKeyHash(['', value as number]))).toBe(index)
+    }
+  })
 })

@@ -1,7 +1,7 @@
 import type { ChannelWriter } from '../../core/channel.ts'
 import type { RecordBatch, StreamElement, StreamEvent } from '../../core/element.ts'
 import type { Key } from '../../core/key.ts'
-import { signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
+import { ownKey, signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
 import { roomForRecords, roomForTimestamps } from './record-room.ts'
 
 /** To which channel a record goes: by itself, or by its key. */
@@ -70,7 +70,7 @@ export class EdgeWriter {
     const keys = roomForRecords(length) as Key[]
     let touched = 0
     for (let index = 0; index < length; index++) {
-      const key = keyOf(values[index])
+      const key = ownKey(keyOf(values[index]))
       keys[index] = key
       if (typeof key === 'string') touched += key.length
     }

@@ -90,13 +90,13 @@ class HeapKeyedStateBackend implements KeyedStateBackend, CurrentKeyState, Block
   setHashedKey(key: Key, hash: number): void {
     if (typeof key === 'string' || typeof key === 'number' || isKey(key)) {
       const slot = typeof key === 'number' ? this.table.findNumber(key, hash) : this.table.find(mapKeyOf(key), hash)
-      if (slot >= 0) {
-        this.hash = hash
-        this.slot = slot
-        this.key = key
-        return
-      }
-      if (signedKeyHash(key) !== hash) throw this.changedKey(key)
+      // A key that is known has been looked at before.
+      if (slot < 0 && signedKeyHash(key) !== hash) throw this.changedKey(key)
+      this.hash = hash
+      this.slot = slot
+      this.key = key
+      if (slot < 0) this.checkKeyGroup(key)
+      return
     }
     this.setCurrentKey(key)
   }

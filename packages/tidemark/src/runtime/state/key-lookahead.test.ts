@@ -85,7 +85,7 @@ describe('looking keys up ahead', () => {
               const key = lookahead.use(batch, index, to)
               plain.backend.setCurrentKey(event.key)
               const [actual, expected] = [handle(ahead, event), handle(plain, event)]
-              if (!Object.is(key, event.key) || !strictlyEqual(actual, expected))
+              if (!strictlyEqual(key, event.key) || !strictlyEqual(actual, expected))
                 expect.fail(`${fc.stringify(event)}: ${fc.stringify(actual)}, not ${fc.stringify(expected)}`)
             }
           }
@@ -116,7 +116,7 @@ describe('looking keys up ahead', () => {
                 sum = site.count.update((old) => old + 1)
               }
               model.set(identity, (model.get(identity) ?? 0) + 1)
-              if (sum !== model.get(identity) || !Object.is(lookahead.keys[index - first], key))
+              if (sum !== model.get(identity) || !strictlyEqual(lookahead.keys[index - first], key))
                 expect.fail(`${fc.stringify(key)}: ${sum}, not ${model.get(identity)}`)
               if (does === 'clear') {
                 lookahead.useOpen(index)
@@ -158,6 +158,37 @@ describe('looking keys up ahead', () => {
     expect(moved.length).toBeGreaterThan(0)
     lookahead.open(batch, 88, 128)
     expect(old.map((key) => numbers.get(lookahead.slots[key]!))).toEqual(old)
+  })
+
+  it('keeps apart the keys of a selector that fills the same tuple for each record', () => {
+    const site = makeSite()
+    const tuple: [string, number] = ['', 0]
+    const lookahead = new KeyLookahead(site.backend, (record) => {
+      tuple[1] = (record as number) % 3
+      return tuple
+    })
+    const records = Array.from({ length: 30 }, (_, index) => index)
+    const batch = recordBatch(records)
+    const counts = records.map((_, index) => {
+      lookahead.use(batch, index, records.length)
+      return site.count.update((old) => old + 1)
+    })
+    expect(counts).toEqual(records.map((record) => Math.floor(record / 3) + 1))
+  })
+
+  it('looks each key up once, however many records of a window fail and however few are taken at a time', () => {
+    let calls = 0
+    const lookahead = new KeyLookahead(makeSite().backend, (record) => {
+      calls++
+      return record as Key
+    })
+    const records = Array.from({ length: 300 }, (_, index) => index)
+    const batch = recordBatch(records)
+    for (let index = 0; index < records.length; index++)
+      expect(lookahead.open(batch, index, records.length)).toBeGreaterThan(index)
+    expect(calls).toBe(300)
+    for (let index = 0; index < 128; index++) lookahead.open(batch, index, index + 1)
+    expect(calls).toBe(428)
   })
 
   it('lets no later record spoil an earlier one: a selector that throws and what is no key come in their turn', () => {

@@ -1,6 +1,6 @@
 import type { RecordBatch } from '../../core/element.ts'
 import type { Key } from '../../core/key.ts'
-import { isKey, signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
+import { isKey, ownKey, signedKeyHash, signedNumberHash } from '../../core/key-bytes.ts'
 import { roomForRecords } from '../channel/record-room.ts'
 import type { KeyedStateBackend } from './contract.ts'
 
@@ -11,7 +11,7 @@ const WINDOW = 128
  * Makes the keys of a batch current one after the other, but looks them up some ahead: a processor fetches the memory for many independent lookups at the same time, and that of records
  * handled one by one only one after the other (benchmarks/keyed-count.ts with 1,000,000 keys). What is done to the state between two records is respected.
  *
- * Only where there are many keys: numbers, or strings whose hashes came with the records. To hash a text takes longer than to fetch it.
+ * The selector is called for later records first: a tuple that it gives is copied, since it may fill the same one for the next record.
  */
 export class KeyLookahead {
   private readonly backend: KeyedStateBackend
@@ -25,7 +25,7 @@ export class KeyLookahead {
   /** Of the keys, from `hashesFrom` on. */
   private hashes: readonly number[] = []
   private hashesFrom = 0
-  /** Where their states were when the window was opened; -1 for keys that had none. */
+  /** Where their states were when the window was opened (while `isCurrent`, they still are); -1 for keys that had none. */
   readonly slots = new Int32Array(WINDOW)
   private moves = 0
 
@@ -36,8 +36,7 @@ export class KeyLookahead {
 
   /** Makes the key of record `index` the current one, and returns it. `to`: how far the caller means to go. Throws what the selector throws for this record, and `INVALID_KEY`. */
   use(batch: RecordBatch, index: number, to: number): Key {
-    if (batch.values !== this.values || index < this.first || index >= this.end)
-      this.lookUp(batch, index, Math.min(to, index + WINDOW))
+    if (!this.isOpenAt(batch, index)) this.lookUp(batch, index, Math.min(to, index + WINDOW))
     return this.useOpen(index)
   }
 
@@ -49,15 +48,19 @@ export class KeyLookahead {
     return key
   }
 
-  /** Looks up the keys of records from `index` on, at most up to `to`; returns where the window ends. Throws what the selector throws for the first. */
+  /** Makes sure that the keys of records from `index` on have been looked up and lie there; returns how far, at most `to`. Throws what the selector throws for the first. */
   open(batch: RecordBatch, index: number, to: number): number {
-    this.lookUp(batch, index, Math.min(to, index + WINDOW))
-    return this.end
+    if (!this.isOpenAt(batch, index) || !this.isCurrent) this.lookUp(batch, index, Math.min(to, index + WINDOW))
+    return Math.min(to, this.end)
   }
 
   /** Whether what `slots` says is still true. */
   get isCurrent(): boolean {
     return this.backend.moves === this.moves
+  }
+
+  private isOpenAt(batch: RecordBatch, index: number): boolean {
+    return batch.values === this.values && index >= this.first && index < this.end
   }
 
   private lookUp({ values, keyHashes }: RecordBatch, from: number, to: number): void {
@@ -67,7 +70,7 @@ export class KeyLookahead {
     const keys = roomForRecords(to - from) as Key[]
     let count = 0
     try {
-      for (; count < to - from; count++) keys[count] = keyOf(values[from + count])
+      for (; count < to - from; count++) keys[count] = ownKey(keyOf(values[from + count]))
     } catch (error) {
       // Its turn comes later, unless the selector does not do the same twice.
       if (count === 0) throw error
