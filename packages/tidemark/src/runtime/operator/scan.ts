@@ -50,11 +50,14 @@ export class ScanOperator implements Operator {
               accumulator = step(number, record)
               if (typeof accumulator === 'number' && accumulator === accumulator)
                 numbers.replace(slots[index - first]!, accumulator)
-              else this.store(index, accumulator, index === from)
+              else {
+                keys.useOpen(index)
+                this.store(accumulator, index === from)
+              }
             } else {
               keys.useOpen(index)
               accumulator = step(this.state.get(), record)
-              this.store(index, accumulator, index === from)
+              this.store(accumulator, index === from)
               if (!keys.isCurrent) end = index + 1
             }
             out.emit(
@@ -72,9 +75,8 @@ export class ScanOperator implements Operator {
     }
   }
 
-  private store(index: number, accumulator: unknown, isFirst: boolean): void {
+  private store(accumulator: unknown, isFirst: boolean): void {
     if (isFirst && isPromiseLike(accumulator)) refusePromise(this.context)
-    this.keys.useOpen(index)
     this.state.set(accumulator)
   }
 }
