@@ -25,6 +25,8 @@ export class EdgeWriter {
   private readonly open: OpenBatch[]
   private waiting = 0
   private opened = 0
+  /** Whether a key was one: those are copied when they are selected, since the selector may fill the same tuple for the next record. */
+  private hasTuples = false
   /** So that no compiler leaves out what only touches. */
   touched = 0
 
@@ -63,18 +65,10 @@ export class EdgeWriter {
     }
   }
 
-  /** In two passes: the first fetches all keys from memory at the same time, the second would for each wait before it comes to the next. */
   private writeByKey({ values, timestamps }: RecordBatch, { keyOf, channelOfHash }: KeyRoute): void {
     const { open: batches, batchSize } = this
     const { length } = values
-    const keys = roomForRecords(length) as Key[]
-    let touched = 0
-    for (let index = 0; index < length; index++) {
-      const key = ownKey(keyOf(values[index]))
-      keys[index] = key
-      if (typeof key === 'string') touched += key.length
-    }
-    this.touched = touched
+    const keys = this.keysOf(values, keyOf)
     for (let index = 0; index < length; index++) {
       const key = keys[index]!
       const hash = typeof key === 'number' ? signedNumberHash(key) : signedKeyHash(key)
@@ -84,6 +78,32 @@ export class EdgeWriter {
       open.addKeyed(values[index], timestamps === null ? Number.NaN : timestamps[index]!, hash)
       if (open.count >= batchSize) this.close(channel)
     }
+  }
+
+  /**
+   * Fetches all keys from memory at the same time; who hashed one after the other would wait for each. In two passes: the less is done between two texts, the more of them a processor fetches at
+   * once, so the first does not even ask what a key is.
+   */
+  private keysOf(values: readonly unknown[], keyOf: KeyRoute['keyOf']): readonly Key[] {
+    const { hasTuples } = this
+    const { length } = values
+    const keys = roomForRecords(length) as Key[]
+    for (let index = 0; index < length; index++) {
+      const key = keyOf(values[index])
+      keys[index] = hasTuples ? ownKey(key) : key
+    }
+    let touched = 0
+    for (let index = 0; index < length; index++) {
+      const key = keys[index]!
+      if (typeof key === 'string') touched += key.length
+      else if (typeof key === 'object' && !hasTuples) {
+        // The first batch with tuples: the selector may have filled the same one for the next record since.
+        keys[index] = ownKey(keyOf(values[index]))
+        this.hasTuples = true
+      }
+    }
+    this.touched = touched
+    return keys
   }
 
   event(event: StreamEvent): void {

@@ -12,14 +12,22 @@ import { RingWriter } from './ring-writer.ts'
 const encoder = new ElementEncoder()
 const decoder = new ElementDecoder()
 
+/** A clock by which so many milliseconds pass between one look at it and the next, over and over. */
+const clockOf = (lapses: readonly number[]) => {
+  let now = 0
+  let looks = 0
+  return { monotonic: () => (now += lapses[looks++ % lapses.length]!) }
+}
+
 /** Both ends over one memory, and whom they woke. `position`: where the ring begins its life. */
-const makeRing = (bytes: number, position = 0, records = 1 << 20) => {
+const makeRing = (bytes: number, position = 0, records = 1 << 20, lapses: readonly number[] = [0]) => {
   const memory = createRing(bytes, records)
   const words = new Int32Array(memory)
   for (const word of [WORD.written, WORD.taken, WORD.recordsWritten, WORD.recordsTaken]) words[word] = position
   const wakes = { consumer: 0, producer: 0 }
   const writer = new RingWriter(memory, { encoder, operator: 'from', wakeConsumer: () => wakes.consumer++ })
-  const reader = new RingReader(memory, { decoder, wakeProducer: () => wakes.producer++ })
+  const clock = clockOf(lapses)
+  const reader = new RingReader(memory, { decoder, wakeProducer: () => wakes.producer++, clock })
   return { memory, words, writer, reader, wakes }
 }
 
@@ -43,6 +51,10 @@ const position = fc.oneof(
 )
 
 const capacity = fc.integer({ min: 1, max: 50 })
+/** Now and then some time passes. */
+const lapses = fc
+  .tuple(fc.nat({ max: 40 }), fc.integer({ min: 1, max: 40 }))
+  .map(([looks, lapse]) => [...Array.from({ length: looks }, () => 0), lapse])
 
 describe('a ring between two threads', () => {
   it('delivers what it took, once and in order, however offers and polls alternate, whatever its size and its offset', () => {
@@ -54,10 +66,11 @@ describe('a ring between two threads', () => {
         fc.integer({ min: 1, max: 600 }),
         position,
         capacity,
+        lapses,
         fc.array(element, { maxLength: 20 }),
         turns,
-        (bytes, at, records, elements, steps) => {
-          const { writer, reader } = makeRing(bytes, at, records)
+        (bytes, at, records, times, elements, steps) => {
+          const { writer, reader } = makeRing(bytes, at, records, times)
           const received: StreamElement[] = []
           let next = 0
           const offer = () => {
@@ -68,7 +81,8 @@ describe('a ring between two threads', () => {
             if (polled !== undefined) received.push(polled)
             expect(received.length).toBeLessThanOrEqual(next + 1)
           }
-          for (const { isOffer, times } of steps) for (let time = 0; time < times; time++) (isOffer ? offer : poll)()
+          for (const { isOffer, times: count } of steps)
+            for (let time = 0; time < count; time++) (isOffer ? offer : poll)()
           while (received.length < elements.length) {
             offer()
             poll()
@@ -88,9 +102,10 @@ describe('a ring between two threads', () => {
         fc.integer({ min: 1, max: 300 }),
         position,
         capacity,
+        lapses,
         fc.array(element, { maxLength: 30 }),
-        (bytes, at, records, elements) => {
-          const { writer, reader, wakes } = makeRing(bytes, at, records)
+        (bytes, at, records, times, elements) => {
+          const { writer, reader, wakes } = makeRing(bytes, at, records, times)
           const received: StreamElement[] = []
           let next = 0
           const produce = () => {
@@ -172,6 +187,39 @@ describe('a ring between two threads', () => {
           waiting.push(next.kind === 'records' ? next.values.length : 1)
         }
       }),
+    )
+  })
+
+  it('allows what its consumer takes in 10 ms, by what it took in the last 10 ms or more: never less than the capacity, at most eight times as much', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8 }),
+        lapses,
+        fc.array(fc.nat({ max: 60 }), { minLength: 50, maxLength: 100 }),
+        (records, times, takes) => {
+          const { writer, reader } = makeRing(1 << 16, 0, records, times)
+          const clock = clockOf(times)
+          let since = clock.monotonic()
+          let [taken, credit, onTheWay] = [0, records, 0]
+          const one = recordBatch([0])
+          for (const take of takes) {
+            while (writer.offer(one)) onTheWay++
+            // A credit that was taken back is not asked for.
+            expect(onTheWay).toBeGreaterThanOrEqual(credit)
+            for (let count = Math.min(take, onTheWay); count > 0; count--) {
+              reader.poll()
+              onTheWay--
+              taken++
+              const now = clock.monotonic()
+              if (now - since < 10) continue
+              credit = Math.min(Math.max(records, Math.ceil((taken * 10) / (now - since))), records * 8)
+              ;[taken, since] = [0, now]
+            }
+            expect(writer.hasRoom()).toBe(onTheWay < credit)
+          }
+        },
+      ),
+      { numRuns: 500 },
     )
   })
 
@@ -260,10 +308,11 @@ describe('a ring between two threads', () => {
   })
 
   it('does not take memory that is no ring, and keeps words that different threads write in different cache lines', () => {
-    expect(() => new RingReader(new SharedArrayBuffer(1024), { decoder, wakeProducer: () => {} })).toThrow(/no ring/)
-    const { layout, capacity, recordsWritten, recordsTaken, ...written } = WORD
-    expect([capacity >> 4, recordsWritten >> 4, recordsTaken >> 4]).toEqual(
-      [layout, WORD.written, WORD.taken].map((word) => word >> 4),
+    const options = { decoder, wakeProducer: () => {}, clock: clockOf([0]) }
+    expect(() => new RingReader(new SharedArrayBuffer(1024), options)).toThrow(/no ring/)
+    const { layout, capacity, recordsWritten, recordsTaken, credit, ...written } = WORD
+    expect([capacity, recordsWritten, recordsTaken, credit].map((word) => word >> 4)).toEqual(
+      [layout, WORD.written, WORD.taken, WORD.taken].map((word) => word >> 4),
     )
     const lines = Object.values(written).map((word) => word >> 4)
     expect(new Set([layout >> 4, ...lines]).size).toBe(lines.length + 1)

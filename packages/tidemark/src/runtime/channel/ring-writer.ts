@@ -22,12 +22,13 @@ export class RingWriter implements ChannelWriter {
   private readonly words: Int32Array<SharedArrayBuffer>
   private readonly data: Uint8Array<SharedArrayBuffer>
   private readonly head = new Uint8Array(FRAME_HEAD_BYTES)
-  private readonly capacity: number
   private written: number
   private recordsWritten: number
   /** The consumer's position when it was last looked at. */
   private taken: number
   private recordsTaken: number
+  /** What the consumer allowed then. */
+  private credit: number
   private begun: StreamElement | null = null
   private rest: Uint8Array | null = null
 
@@ -38,9 +39,9 @@ export class RingWriter implements ChannelWriter {
     this.data = data
     this.written = Atomics.load(words, WORD.written)
     this.taken = Atomics.load(words, WORD.taken)
-    this.capacity = words[WORD.capacity]!
     this.recordsWritten = Atomics.load(words, WORD.recordsWritten)
     this.recordsTaken = Atomics.load(words, WORD.recordsTaken)
+    this.credit = Atomics.load(words, WORD.credit)
   }
 
   /** True when an `offer` would get on; a large element may take several. */
@@ -99,7 +100,7 @@ export class RingWriter implements ChannelWriter {
   /** Whether there is room, as far as is known: for a byte, and for a record unless an element was begun. */
   private isFree(): boolean {
     if (this.free() === 0) return false
-    return this.begun !== null || ((this.recordsWritten - this.recordsTaken) | 0) < this.capacity
+    return this.begun !== null || ((this.recordsWritten - this.recordsTaken) | 0) < this.credit
   }
 
   private free(): number {
@@ -110,6 +111,7 @@ export class RingWriter implements ChannelWriter {
   private looksFree(): boolean {
     this.taken = Atomics.load(this.words, WORD.taken)
     this.recordsTaken = Atomics.load(this.words, WORD.recordsTaken)
+    this.credit = Atomics.load(this.words, WORD.credit)
     return this.isFree()
   }
 

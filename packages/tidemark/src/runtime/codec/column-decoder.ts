@@ -132,7 +132,6 @@ export class ColumnDecoder {
 
 function shortStrings(reader: FrameReader, rows: number): unknown[] {
   const lengthsAt = reader.take(rows)
-  reader.align(4)
   const { frame } = reader
   const { bytes } = frame
   // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
@@ -141,11 +140,12 @@ function shortStrings(reader: FrameReader, rows: number): unknown[] {
   for (let row = 0; row < rows; row++) {
     const length = bytes[lengthsAt + row]!
     const from = at
-    at += (length + 3) & ~3
+    at += length
     if (at > frame.end) throw corrupt('a text is cut off')
     values[row] = makeText(frame, from, length)
   }
   reader.at = at
+  reader.align(4)
   return values
 }
 

@@ -8,6 +8,8 @@ import { writeIntegers } from './integer-column.ts'
 import { isConstant, sortIntoVariants } from './variants.ts'
 
 const MAX_SHORT_STRING = 255
+/** Of all texts of a column. V8 ends at 2^29 characters. */
+const MAX_JOINED = 1 << 26
 /** Longer strings are written by the buffer's own code. */
 const BY_HAND_MAX = 24
 
@@ -113,44 +115,41 @@ export class ColumnEncoder {
     const { frame } = this
     const { length: rows } = values
     frame.word(COLUMN.shortStrings)
-    const lengthsAt = frame.end
-    frame.reserve(rows + 4)
-    frame.end += rows
-    frame.align(4)
-    let at = frame.end >> 2
-    let { bytes, words } = frame
+    frame.reserve(rows)
+    const { bytes, end } = frame
+    // One long text is written faster than its parts.
+    let joined = ''
     for (let row = 0; row < rows; row++) {
       const text = values[row]
       if (typeof text !== 'string') return 'not-strings'
       const { length } = text
-      if (length > MAX_SHORT_STRING) return 'too-wide'
-      if ((at << 2) + MAX_SHORT_STRING + 1 > bytes.length) {
-        frame.end = at << 2
-        frame.reserve(MAX_SHORT_STRING + 1)
-        ;({ bytes, words } = frame)
-      }
-      bytes[lengthsAt + row] = length
-      let seen = 0
-      let index = 0
-      for (; index + 4 <= length; index += 4) {
-        const a = text.charCodeAt(index)
-        const b = text.charCodeAt(index + 1)
-        const c = text.charCodeAt(index + 2)
-        const d = text.charCodeAt(index + 3)
-        seen |= a | b | c | d
-        words[at++] = a | (b << 8) | (c << 16) | (d << 24)
-      }
-      if (index < length) {
-        const a = text.charCodeAt(index)
-        const b = index + 1 < length ? text.charCodeAt(index + 1) : 0
-        const c = index + 2 < length ? text.charCodeAt(index + 2) : 0
-        seen |= a | b | c
-        words[at++] = a | (b << 8) | (c << 16)
-      }
-      if (seen > 0xff) return 'too-wide'
+      if (length > MAX_SHORT_STRING || joined.length > MAX_JOINED) return 'too-wide'
+      bytes[end + row] = length
+      joined += text
     }
-    frame.end = at << 2
-    return 'written'
+    frame.end += rows
+    const isWritten = this.ascii(joined) || this.latin1(joined)
+    frame.align(4)
+    return isWritten ? 'written' : 'too-wide'
+  }
+
+  /** Appends the characters, a byte each, if they are ASCII. */
+  private ascii(text: string): boolean {
+    const { frame } = this
+    // Room for one character more: were there less, then a text that is not ASCII might end after as many bytes as it has characters.
+    frame.reserve(text.length + 4)
+    const isAscii = frame.bytes.write(text, frame.end, 'utf8') === text.length
+    if (isAscii) frame.end += text.length
+    return isAscii
+  }
+
+  /** … if none is above U+00FF. */
+  private latin1(text: string): boolean {
+    const { frame } = this
+    if (hasWideCharacter(text)) return false
+    frame.bytes.write(text, frame.end, 'latin1')
+    frame.end += text.length
+    return true
   }
 
   private tryAnyStrings(values: readonly unknown[]): boolean {

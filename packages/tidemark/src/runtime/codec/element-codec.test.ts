@@ -115,6 +115,17 @@ describe('the codec of elements', () => {
     )
   })
 
+  it('gives back texts that take more bytes than they have characters, wherever the memory of the frame ends', () => {
+    for (const one of ['\u00e9', '\u20ac', '\u{1f30a}', '\ud83c']) {
+      for (let length = 3900; length < 4100; length++) {
+        const texts = ['a', one, ...repeat(length >> 8, () => 'b'.repeat(255)), 'c'.repeat(length & 255)]
+        const { bytes, end } = new ElementEncoder().encode(recordBatch(texts), 'shop')
+        const { values } = decodeBytes(bytes.subarray(0, end)) as RecordBatch
+        expect(strictlyEqual(values, texts), `${length} ${one}`).toBe(true)
+      }
+    }
+  })
+
   it('gives back shapes that differ at every level, as deep as columns go', () => {
     // The decoder counts a level for every choice among shapes, the encoder does not.
     expectSame([[0, [[{ a: [{ a: [-0] }] }], 0n, false]], -0, ['', [0, null, 0]], [0, new Date(0)]])

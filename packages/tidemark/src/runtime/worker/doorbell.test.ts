@@ -174,7 +174,8 @@ describe('rings and doorbells between two workers', () => {
       import { ElementDecoder, ElementEncoder } from '../codec/element-codec.ts'
       import { Doorbell } from './doorbell.ts'
       const { role, ring, doorbells, records, seed } = workerData
-      const clock = { defer: (callback) => { const turn = setImmediate(callback); return () => clearImmediate(turn) } }
+      const defer = (callback) => { const turn = setImmediate(callback); return () => clearImmediate(turn) }
+      const clock = { defer, monotonic: () => performance.now() }
       const own = new Doorbell(doorbells[role])
       const wakeOther = () => other.ring(0)
       const other = new Doorbell(doorbells[1 - role])
@@ -203,7 +204,7 @@ describe('rings and doorbells between two workers', () => {
         own.listen(produce, clock)
         produce()
       } else {
-        const reader = new RingReader(ring, { decoder: new ElementDecoder(), wakeProducer: wakeOther })
+        const reader = new RingReader(ring, { decoder: new ElementDecoder(), wakeProducer: wakeOther, clock })
         const fail = (element) => parentPort.postMessage('wrong after ' + next + ': ' + JSON.stringify(element).slice(0, 200))
         const consume = () => {
           for (let element = reader.poll(); element !== undefined; element = reader.poll()) {

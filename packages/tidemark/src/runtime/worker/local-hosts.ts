@@ -38,9 +38,9 @@ class Ring {
   readonly memory: SharedArrayBuffer
   onData: () => void = () => {}
   onRoom: () => void = () => {}
-  private readonly clock: Pick<Clock, 'defer'>
+  readonly clock: Pick<Clock, 'defer' | 'monotonic'>
 
-  constructor(memory: SharedArrayBuffer, clock: Pick<Clock, 'defer'>) {
+  constructor(memory: SharedArrayBuffer, clock: Pick<Clock, 'defer' | 'monotonic'>) {
     this.memory = memory
     this.clock = clock
   }
@@ -81,7 +81,11 @@ class LocalEnds implements RemoteEnds {
   reader(channel: string, onData: () => void): ChannelReader {
     const ring = this.rings.get(channel)!
     ring.onData = onData
-    return new RingReader(ring.memory, { decoder: this.decoder, wakeProducer: () => ring.wakeProducer() })
+    return new RingReader(ring.memory, {
+      decoder: this.decoder,
+      wakeProducer: () => ring.wakeProducer(),
+      clock: ring.clock,
+    })
   }
 
   close(): void {}

@@ -55,7 +55,7 @@ export interface ThreadChannelsOptions {
   readonly workers: number
   readonly channels: readonly WorkerChannel[]
   readonly doorbells: readonly SharedArrayBuffer[]
-  readonly clock: Pick<Clock, 'defer'>
+  readonly clock: Pick<Clock, 'defer' | 'monotonic'>
   readonly isDevelopment: boolean
 }
 
@@ -93,7 +93,7 @@ export class ThreadChannels implements RemoteEnds {
 
   reader(channel: string, onData: () => void): ChannelReader {
     const { ring, wakePeer } = this.attach(channel, onData)
-    return new RingReader(ring, { decoder: this.decoder, wakeProducer: wakePeer })
+    return new RingReader(ring, { decoder: this.decoder, wakeProducer: wakePeer, clock: this.options.clock })
   }
 
   poll(): void {
