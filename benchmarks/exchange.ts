@@ -32,8 +32,8 @@ for (const keys of [1000, 100_000]) {
     units: { count: records, name: 'records' },
     subjects: [
       workers('ring', keys),
-      workers('postMessage', keys),
       ...(withFlink ? [flink('warm Flink p=2', 2, records, '--workload', 'exchange-alone', ...size)] : []),
+      workers('postMessage', keys),
     ],
     rounds,
   })

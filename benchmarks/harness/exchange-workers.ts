@@ -76,11 +76,14 @@ class Readings {
     // Long enough at once: an array that grows is copied again and again.
     // oxlint-disable-next-line unicorn/no-new-array -- room for all of them
     const readings = new Array<Reading>(Math.min(BATCH, this.left))
+    const { keys } = this
+    let { state } = this
     for (let index = 0; index < readings.length; index++) {
-      this.state = (Math.imul(this.state, 1664525) + 1013904223) | 0
-      const random = this.state >>> 8
-      readings[index] = { key: this.keys[random % this.keys.length]!, value: random & 0xff }
+      state = (Math.imul(state, 1664525) + 1013904223) | 0
+      const random = state >>> 8
+      readings[index] = { key: keys[random % keys.length]!, value: random & 0xff }
     }
+    this.state = state
     this.left -= readings.length
     return readings
   }

@@ -12,6 +12,16 @@ import {
 import { RecordShapes } from './record-shape.ts'
 import { makeText } from './short-text.ts'
 
+/**
+ * Short texts are cut out of one made of all, in half the time that it takes to make each of its bytes. V8 copies what is cut out if it has fewer than 13 characters; longer ones would keep all of
+ * them in memory.
+ */
+const LONGEST_CUT = 12
+/** Fewer are not worth it. */
+const LEAST_CUT = 8
+/** Bytes of one text. */
+const MOST_CUT = 1 << 24
+
 /** Reads what a `ColumnEncoder` wrote. One per thread: it remembers shapes. */
 export class ColumnDecoder {
   private readonly shapes = new RecordShapes()
@@ -134,18 +144,21 @@ function shortStrings(reader: FrameReader, rows: number): unknown[] {
   const lengthsAt = reader.take(rows)
   const { frame } = reader
   const { bytes } = frame
+  let total = 0
+  for (let row = 0; row < rows; row++) total += bytes[lengthsAt + row]!
+  const from = reader.take(total)
+  reader.align(4)
+  const isCut = rows >= LEAST_CUT && total <= MOST_CUT
+  const whole = isCut ? bytes.toString('latin1', from, from + total) : ''
+  const longest = isCut ? LONGEST_CUT : -1
   // oxlint-disable-next-line unicorn/no-new-array -- one allocation for all rows
   const values: string[] = new Array(rows)
-  let { at } = reader
+  let at = 0
   for (let row = 0; row < rows; row++) {
     const length = bytes[lengthsAt + row]!
-    const from = at
+    values[row] = length <= longest ? whole.slice(at, at + length) : makeText(frame, from + at, length)
     at += length
-    if (at > frame.end) throw corrupt('a text is cut off')
-    values[row] = makeText(frame, from, length)
   }
-  reader.at = at
-  reader.align(4)
   return values
 }
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ByteBuffer } from '../../core/byte-buffer.ts'
@@ -123,6 +125,23 @@ describe('the codec of elements', () => {
         const { values } = decodeBytes(bytes.subarray(0, end)) as RecordBatch
         expect(strictlyEqual(values, texts), `${length} ${one}`).toBe(true)
       }
+    }
+  })
+
+  it('gives back texts of any length that do not keep those in memory that came with them', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    for (let length = 3; length <= 30; length++) {
+      const texts = repeat(500, (index) => `${index}`.padEnd(length, 'x'))
+      const bytes = bytesOf(recordBatch(texts))
+      const kept: unknown[] = []
+      collect()
+      const before = process.memoryUsage().heapUsed
+      for (let frame = 0; frame < 1000; frame++) kept.push((decodeBytes(bytes) as RecordBatch).values[frame % 500])
+      collect()
+      // All texts of the frames: 1.5 MB and more.
+      expect(process.memoryUsage().heapUsed - before, `texts of ${length}`).toBeLessThan(1_000_000)
+      expect(kept).toEqual([...texts, ...texts])
     }
   })
 
