@@ -34,6 +34,7 @@ export function inFlightBound(options: {
   readonly tasks: number
   /** Operators of the longest chain. */
   readonly chainLength: number
+  /** What a channel may hold: within a thread its capacity, between workers up to eight times as much. */
   readonly channelCapacity: number
   readonly batchSize: number
 }): number {
