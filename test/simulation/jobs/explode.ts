@@ -1,9 +1,7 @@
 import { defineJob } from 'tidemark'
+import { MOST_CAPACITIES } from '../../../packages/tidemark/src/runtime/channel/ring-layout.ts'
 import { checkingSink, checkingSource, InFlight, inFlightBound, runningCountProblem, type SimulatedJob } from './kit.ts'
 import { makePartitions } from './records.ts'
-
-/** A channel between workers may hold eight capacities, if its consumer takes those in 10 ms. */
-const MOST_IN_CHANNEL = 8
 
 /** One record becomes thousands, through channels that hold one: nothing may pile up. */
 export const explode: SimulatedJob = {
@@ -42,7 +40,7 @@ export const explode: SimulatedJob = {
       channels: parallelism * parallelism,
       tasks: 2 * parallelism,
       chainLength: 3,
-      channelCapacity: MOST_IN_CHANNEL,
+      channelCapacity: MOST_CAPACITIES,
       batchSize,
     })
     return {

@@ -33,6 +33,8 @@ export const WORD = {
 const LAYOUT = 0x7469_0003
 const MIN_DATA_BYTES = 8
 const MAX_DATA_BYTES = 1 << 30
+/** The credit in records is at most so many times the capacity. */
+export const MOST_CAPACITIES = 8
 export const MOST_RECORDS = 2 ** 31 - 1
 
 /** Each frame begins with its length in bytes, 32 bits, little-endian. */

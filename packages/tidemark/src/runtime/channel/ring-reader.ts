@@ -3,12 +3,10 @@ import type { Clock } from '../../core/clock.ts'
 import type { StreamElement } from '../../core/element.ts'
 import { type ElementDecoder, recordsOfFrame } from '../codec/element-codec.ts'
 import { FrameBuffer } from '../codec/frame-buffer.ts'
-import { FRAME_HEAD_BYTES, MOST_RECORDS, viewRing, WORD } from './ring-layout.ts'
+import { FRAME_HEAD_BYTES, MOST_CAPACITIES, MOST_RECORDS, viewRing, WORD } from './ring-layout.ts'
 
 /** A channel may hold what its consumer takes in this time: longer than what holds a busy thread up now and then (a collection, another thread on its core), short beside an alignment. */
 const CREDIT_MS = 10
-/** … but no more than so many times its capacity. */
-const MOST_CAPACITIES = 8
 
 export interface RingReaderOptions {
   /** Shared by all readers of the thread. */
