@@ -17,7 +17,10 @@ export function nodeEngine(threads: ThreadPool): Engine {
     async load(file) {
       const bundle = await bundleJob(file)
       threads.loadAhead(bundle)
-      const job = await loadJob(bundle)
+      const job = await loadJob(bundle).catch(async (error: unknown) => {
+        await threads.dismissSpares()
+        throw error
+      })
       bundles.set(job, bundle)
       return { job, warnings: bundle.warnings }
     },

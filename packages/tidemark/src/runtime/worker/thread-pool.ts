@@ -1,6 +1,9 @@
+import { systemClock } from '../job/system-clock.ts'
 import type { JobModule } from './protocol.ts'
 import { type SpawnOptions, spawnWorker } from './spawn.ts'
 import type { WorkerThread } from './worker-host.ts'
+
+const LEAVE_MS = 2000
 
 /**
  * Threads of Node for workers. Some may be started ahead, before it is known what they will do: a thread takes as long to start as all that the main thread has to do until it can say so.
@@ -34,9 +37,31 @@ export class ThreadPool {
     return thread
   }
 
+  /** For the end of the process: Node 20 aborts when a thread is ended from outside while its import of a faulty module fails. So the threads leave by themselves, within `LEAVE_MS`. */
+  dismissSpares(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = systemClock.schedule(LEAVE_MS, resolve)
+      const ends = this.spares.splice(0).map(({ thread }) => endOfDismissed(thread))
+      void Promise.all(ends).then(() => {
+        cancel()
+        resolve()
+      })
+    })
+  }
+
   endSpares(): void {
     for (const { thread } of this.spares.splice(0)) void thread.terminate()
   }
+}
+
+function endOfDismissed(thread: WorkerThread): Promise<void> {
+  return new Promise((resolve) => {
+    thread.listen(
+      () => {},
+      () => resolve(),
+    )
+    thread.post({ kind: 'exit' })
+  })
 }
 
 function load(thread: WorkerThread, module: JobModule): void {
